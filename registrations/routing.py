@@ -1,0 +1,3 @@
+"""Addresses of the live process."""
+
+websocket_urlpatterns: list[object] = []

@@ -1,0 +1,370 @@
+"""What can be entered: organizations, tournaments, their divisions, seats and priority groups."""
+
+from datetime import datetime, timedelta
+from zoneinfo import available_timezones
+
+import pghistory
+import pgtrigger
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+from django.db.models import F, Q
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from tournaments import rules
+
+
+class Organization(models.Model):
+    """Who runs tournaments; its members are the organizers and see nothing of other organizations."""
+
+    name = models.CharField(_("name"), max_length=120, unique=True)
+    slug = models.SlugField(unique=True)
+    contact_email = models.EmailField(_("contact e-mail"))
+    stripe_account = models.CharField(_("Stripe account"), max_length=64, blank=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(models.Model):
+    """An account's role in an organization."""
+
+    class Role(models.TextChoices):
+        OWNER = "OWNER", _("owner")
+        ORGANIZER = "ORGANIZER", _("organizer")
+
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="memberships")
+    account = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=9, choices=Role, default=Role.ORGANIZER)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "account"], name="membership_once_per_organization")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account}: {self.organization}"
+
+
+class TournamentQuerySet(models.QuerySet["Tournament"]):
+    def published(self, now: datetime) -> "TournamentQuerySet":
+        return self.filter(published_at__lte=now)
+
+    def live(self, now: datetime) -> "TournamentQuerySet":
+        """Those whose offers may still run: the clock's work."""
+        return self.filter(published_at__lte=now, cancelled_at__isnull=True)
+
+    def locked(self) -> "TournamentQuerySet":
+        """FOR UPDATE: whatever decides who gets a seat holds the tournament's row alone, for milliseconds."""
+        return self.select_for_update()
+
+
+def _known_time_zone(value: str) -> None:
+    if value not in available_timezones():
+        raise ValidationError(
+            _("“%(value)s” is no time zone; take one such as Europe/Berlin."), params={"value": value}
+        )
+
+
+@pghistory.track()
+class Tournament(models.Model):
+    """A tournament and the rules by which its seats are given out.
+
+    The times in `STATE_FIELDS` are written by services only, under the row's lock, and tested by whoever joins.
+    """
+
+    class Mode(models.TextChoices):
+        FIRST_COME = "FIRST_COME", _("first come, first served")
+        FAIR_START = "FAIR_START", _("fair start")
+        LOTTERY = "LOTTERY", _("lottery")
+
+    STATE_FIELDS = ("published_at", "entries_sealed_at", "drawn_at", "paused_at", "cancelled_at", "closed_at")
+    DRAWN_MODES = (Mode.FAIR_START, Mode.LOTTERY)
+
+    organization = models.ForeignKey(Organization, models.PROTECT, related_name="tournaments")
+    slug = models.SlugField(_("address on the site"), unique=True)
+    name = models.CharField(_("name"), max_length=120)
+    game = models.CharField(_("game"), max_length=80, default="Pokémon VGC")
+    format = models.CharField(_("format"), max_length=80, blank=True)
+    description = models.TextField(_("description"), blank=True)
+    venue = models.CharField(_("venue"), max_length=120)
+    city = models.CharField(_("city"), max_length=80)
+    country = models.CharField(
+        _("country"),
+        max_length=2,
+        validators=[RegexValidator(r"^[A-Z]{2}$", _("Two capital letters, such as DE."))],
+    )
+    time_zone = models.CharField(_("time zone"), max_length=40, default="UTC", validators=[_known_time_zone])
+    starts_at = models.DateTimeField(_("tournament starts"))
+    ends_at = models.DateTimeField(_("tournament ends"))
+
+    mode = models.CharField(_("how seats are given out"), max_length=10, choices=Mode, default=Mode.FAIR_START)
+    prequeue_opens_at = models.DateTimeField(_("waiting room opens"), null=True, blank=True)
+    opens_at = models.DateTimeField(_("registration opens"))
+    closes_at = models.DateTimeField(_("registration closes"))
+    seals_at = models.DateTimeField(_("entries are sealed"), null=True, blank=True)
+    offers_end_at = models.DateTimeField(_("last offers"))
+
+    published_at = models.DateTimeField(_("published"), null=True, blank=True, editable=False)
+    entries_sealed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    drawn_at = models.DateTimeField(null=True, blank=True, editable=False)
+    paused_at = models.DateTimeField(_("paused"), null=True, blank=True, editable=False)
+    cancelled_at = models.DateTimeField(_("cancelled"), null=True, blank=True, editable=False)
+    closed_at = models.DateTimeField(_("waiting ended"), null=True, blank=True, editable=False)
+
+    fee_minor = models.PositiveIntegerField(_("fee, in cents"), default=0)
+    currency = models.CharField(
+        _("currency"),
+        max_length=3,
+        default="eur",
+        validators=[RegexValidator(r"^[a-z]{3}$", _("Such as eur."))],
+    )
+    refund_until = models.DateTimeField(_("refunds until"), null=True, blank=True)
+    refund_kept_percent = models.PositiveSmallIntegerField(
+        _("percentage kept on a refund"), default=0, validators=[MaxValueValidator(100)]
+    )
+
+    offer_minutes = models.PositiveSmallIntegerField(_("minutes to take up an offer, in the rush"), default=10)
+    rush_minutes = models.PositiveSmallIntegerField(_("minutes the rush lasts"), default=120)
+    late_offer_hours = models.PositiveSmallIntegerField(_("hours to take up an offer, afterwards"), default=48)
+    payment_minutes = models.PositiveSmallIntegerField(_("minutes to pay"), default=10)
+    offers_per_minute = models.PositiveIntegerField(
+        _("offers a minute"), default=1000, validators=[MinValueValidator(1)]
+    )
+    offer_batch = models.PositiveSmallIntegerField(
+        _("offers at once"), default=50, validators=[MinValueValidator(10), MaxValueValidator(50)]
+    )
+    max_waiting = models.PositiveIntegerField(_("most who may wait"), null=True, blank=True)
+    emergency_contact = models.CharField(_("emergency contact"), max_length=120, blank=True)
+    message = models.TextField(_("message to those waiting"), blank=True, max_length=500)
+
+    objects = TournamentQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["starts_at", "pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(mode__in=["FIRST_COME", "FAIR_START", "LOTTERY"]), name="tournament_mode_known"
+            ),
+            models.CheckConstraint(condition=Q(opens_at__lt=F("closes_at")), name="tournament_opens_before_it_closes"),
+            models.CheckConstraint(
+                condition=Q(closes_at__lte=F("offers_end_at")), name="tournament_closes_before_offers_end"
+            ),
+            models.CheckConstraint(condition=Q(starts_at__lt=F("ends_at")), name="tournament_starts_before_it_ends"),
+            models.CheckConstraint(
+                condition=Q(offers_end_at__lte=F("starts_at")), name="tournament_offers_end_before_it_starts"
+            ),
+            models.CheckConstraint(
+                condition=Q(prequeue_opens_at__isnull=True) | Q(prequeue_opens_at__lt=F("opens_at")),
+                name="tournament_waiting_room_opens_first",
+            ),
+            models.CheckConstraint(
+                condition=(Q(mode="LOTTERY") & Q(seals_at__gte=F("closes_at")))
+                | (~Q(mode="LOTTERY") & Q(seals_at=None)),
+                name="tournament_lottery_seals_after_it_closes",
+            ),
+            models.CheckConstraint(
+                condition=Q(mode="FAIR_START") | Q(prequeue_opens_at=None),
+                name="tournament_waiting_room_is_of_fair_start",
+            ),
+            models.CheckConstraint(
+                condition=~Q(mode="FAIR_START") | Q(prequeue_opens_at__isnull=False),
+                name="tournament_fair_start_has_a_waiting_room",
+            ),
+            models.CheckConstraint(
+                condition=Q(offer_batch__gte=10, offer_batch__lte=50, offers_per_minute__gte=1),
+                name="tournament_pace_in_bounds",
+            ),
+            models.CheckConstraint(
+                condition=Q(offer_minutes__gte=1, payment_minutes__gte=1, late_offer_hours__gte=1),
+                name="tournament_offers_last",
+            ),
+            models.CheckConstraint(condition=Q(refund_kept_percent__lte=100), name="tournament_keeps_at_most_all"),
+        ]
+        triggers = [
+            # Cancelling and ending are for good: nobody was told otherwise.
+            pgtrigger.Protect(
+                name="cancelled_for_good",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__cancelled_at__isnull=False, new__cancelled_at__isnull=True),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("tournament", args=[self.slug])
+
+    @property
+    def is_free(self) -> bool:
+        return self.fee_minor == 0
+
+    @property
+    def is_drawn_mode(self) -> bool:
+        return self.mode in self.DRAWN_MODES
+
+    def times(self, *, early_minutes: int = 0) -> rules.Times:
+        """The times of this tournament for somebody who may join `early_minutes` before the rest."""
+        return rules.Times(
+            published_at=self.published_at,
+            first_join_at=self.prequeue_opens_at or self.opens_at - timedelta(minutes=early_minutes),
+            opens_at=self.opens_at,
+            closes_at=self.closes_at,
+            offers_end_at=self.offers_end_at,
+            cancelled_at=self.cancelled_at,
+        )
+
+    def phase(self, now: datetime, *, early_minutes: int = 0) -> rules.Phase:
+        return rules.phase(self.times(early_minutes=early_minutes), now)
+
+    def clean(self) -> None:
+        """A fair start needs its waiting room, a lottery its sealing time: sensible ones are filled in where left empty."""
+        if self.mode == self.Mode.FAIR_START and self.prequeue_opens_at is None and self.opens_at:
+            self.prequeue_opens_at = self.opens_at - timedelta(minutes=60)
+        if self.mode == self.Mode.LOTTERY and self.seals_at is None:
+            self.seals_at = self.closes_at
+
+
+@pghistory.track()
+class Division(models.Model):
+    """An age division. Bounds are inclusive birth dates."""
+
+    class Code(models.TextChoices):
+        JUNIOR = "junior", _("Juniors")
+        SENIOR = "senior", _("Seniors")
+        MASTERS = "masters", _("Masters")
+
+    tournament = models.ForeignKey(Tournament, models.CASCADE, related_name="divisions")
+    code = models.CharField(_("division"), max_length=7, choices=Code)
+    name = models.CharField(_("name"), max_length=40)
+    born_from = models.DateField(_("born on or after"), null=True, blank=True)
+    born_to = models.DateField(_("born on or before"), null=True, blank=True)
+
+    class Meta:
+        ordering = ["tournament", "code"]
+        constraints = [
+            models.UniqueConstraint(fields=["tournament", "code"], name="division_code_once_per_tournament"),
+            models.UniqueConstraint(fields=["id", "tournament"], name="division_with_its_tournament"),
+            models.CheckConstraint(
+                condition=Q(born_from=None) | Q(born_to=None) | Q(born_from__lte=F("born_to")),
+                name="division_bounds_in_order",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def bounds(self) -> rules.DivisionBounds:
+        return rules.DivisionBounds(self.pk, self.code, self.born_from, self.born_to)
+
+
+@pghistory.track()
+class PriorityGroup(models.Model):
+    """Players who get reserved seats, more tickets in a draw, or an earlier opening."""
+
+    tournament = models.ForeignKey(Tournament, models.CASCADE, related_name="groups")
+    name = models.CharField(_("name"), max_length=60)
+    priority = models.PositiveSmallIntegerField(
+        _("lane"),
+        default=0,
+        help_text=_("Served before lower lanes, first come only; 0 is the general line."),
+    )
+    tickets = models.PositiveSmallIntegerField(
+        _("tickets in a draw"), default=1, validators=[MinValueValidator(1), MaxValueValidator(64)]
+    )
+    opens_early_minutes = models.PositiveIntegerField(_("opens early, minutes"), default=0)
+    min_championship_points = models.PositiveIntegerField(_("championship points at least"), null=True, blank=True)
+    max_best_placement = models.PositiveIntegerField(_("best placement at most"), null=True, blank=True)
+    countries = models.CharField(
+        _("countries"), max_length=200, blank=True, help_text=_("Such as DE AT CH; empty is any.")
+    )
+    division_codes = models.CharField(
+        _("divisions"), max_length=40, blank=True, help_text=_("Such as junior senior; empty is any.")
+    )
+    min_seasons_played = models.PositiveSmallIntegerField(_("seasons played at least"), null=True, blank=True)
+
+    class Meta:
+        ordering = ["tournament", "-priority", "-tickets", "name"]
+        constraints = [
+            models.UniqueConstraint(fields=["tournament", "name"], name="prioritygroup_name_once_per_tournament"),
+            models.UniqueConstraint(fields=["id", "tournament"], name="prioritygroup_with_its_tournament"),
+            models.CheckConstraint(condition=Q(tickets__gte=1, tickets__lte=64), name="prioritygroup_tickets_1_to_64"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def rule(self) -> rules.Group:
+        return rules.Group(
+            id=self.pk,
+            name=self.name,
+            priority=self.priority,
+            tickets=self.tickets,
+            opens_early_minutes=self.opens_early_minutes,
+            criteria=rules.Criteria(
+                min_championship_points=self.min_championship_points,
+                max_best_placement=self.max_best_placement,
+                countries=frozenset(self.countries.split()),
+                divisions=frozenset(self.division_codes.split()),
+                min_seasons_played=self.min_seasons_played,
+            ),
+        )
+
+
+class PriorityMember(models.Model):
+    """Somebody listed in a group by Player ID, whether or not such a player has an account yet."""
+
+    group = models.ForeignKey(PriorityGroup, models.CASCADE, related_name="members")
+    player_id = models.CharField(
+        _("Player ID"),
+        max_length=16,
+        validators=[RegexValidator(r"^[0-9]{3,16}$", _("A number of 3 to 16 digits."))],
+    )
+
+    class Meta:
+        ordering = ["group", "player_id"]
+        constraints = [models.UniqueConstraint(fields=["group", "player_id"], name="prioritymember_once_per_group")]
+        indexes = [models.Index(fields=["player_id"], name="prioritymember_by_player_id")]
+
+    def __str__(self) -> str:
+        return self.player_id
+
+
+class SeatQuerySet(models.QuerySet["Seat"]):
+    def free(self) -> "SeatQuerySet":
+        """Seats that nobody holds: no entry points at them (registrations.QueueEntry.seat)."""
+        return self.filter(entry__isnull=True)
+
+
+@pghistory.track()
+class Seat(models.Model):
+    """A seat. Capacity is the number of these rows and nothing else."""
+
+    division = models.ForeignKey(Division, models.CASCADE, related_name="seats")
+    number = models.PositiveIntegerField(_("number"))
+    reserved_for = models.ForeignKey(
+        PriorityGroup,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="seats",
+        verbose_name=_("reserved for"),
+    )
+
+    objects = SeatQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["division", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["division", "number"], name="seat_number_once_per_division"),
+            models.UniqueConstraint(fields=["id", "division"], name="seat_with_its_division"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.division.name} {self.number}"

@@ -1,0 +1,66 @@
+"""Reads of tournaments that deserve a name."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection
+from django.db.models import Count
+
+from accounts.models import Player
+from tournaments import rules
+from tournaments.models import PriorityMember, Seat, Tournament
+
+
+@dataclass(frozen=True)
+class EntryRules:
+    """What decides where a player of a tournament belongs."""
+
+    divisions: tuple[rules.DivisionBounds, ...]
+    groups: tuple[rules.Group, ...]
+
+
+@dataclass(frozen=True)
+class SeatCount:
+    """How many seats a division has, and how many of them are reserved for groups."""
+
+    division_id: int
+    seats: int
+    reserved: int
+
+
+def entry_rules(tournament: Tournament) -> EntryRules:
+    """The divisions and groups of a tournament as plain values (two queries)."""
+    return EntryRules(
+        divisions=tuple(division.bounds() for division in tournament.divisions.all()),
+        groups=tuple(group.rule() for group in tournament.groups.all()),
+    )
+
+
+def memberships(players: Iterable[Player], tournament: Tournament) -> dict[int, frozenset[int]]:
+    """For each player's pk, the ids of the tournament's groups that list the Player ID; a disputed id counts for nobody."""
+    undisputed = {p.player_id: p.pk for p in players if p.player_id_state != Player.IdState.DISPUTED}
+    found: dict[int, set[int]] = {}
+    rows = PriorityMember.objects.filter(group__tournament=tournament, player_id__in=undisputed)
+    for player_id, group_id in rows.values_list("player_id", "group_id"):
+        found.setdefault(undisputed[player_id], set()).add(group_id)
+    return {pk: frozenset(groups) for pk, groups in found.items()}
+
+
+def seat_counts(tournament: Tournament) -> dict[int, SeatCount]:
+    """Seats per division id."""
+    rows = (
+        Seat.objects.filter(division__tournament=tournament)
+        .values("division_id")
+        .annotate(seats=Count("pk"), reserved=Count("reserved_for"))
+    )
+    found = {row["division_id"]: SeatCount(**row) for row in rows}
+    return {pk: found.get(pk, SeatCount(pk, 0, 0)) for pk in tournament.divisions.values_list("pk", flat=True)}
+
+
+def database_now() -> datetime:
+    """The database's clock, which decides in everything that concerns a seat."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement_timestamp()")
+        now: datetime = cursor.fetchone()[0]
+    return now

@@ -1,0 +1,3 @@
+from vgchub.celery import app as celery_app
+
+__all__ = ["celery_app"]

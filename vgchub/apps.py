@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class VgchubConfig(AppConfig):
+    name = "vgchub"
+    verbose_name = "VGC Hub"

@@ -1,0 +1,32 @@
+"""Celery: jobs are wake-ups. What is due stands in the database, and a periodic sweep finds what a lost wake-up left."""
+
+import logging
+import os
+from typing import Any
+
+from celery import Celery, Task
+from django.db import transaction
+from kombu.exceptions import OperationalError
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vgchub.settings")
+
+logger = logging.getLogger(__name__)
+
+app = Celery("vgchub")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+
+def wake_on_commit(task: "Task[Any, Any]", *args: int | str) -> None:
+    """Ask a worker to run `task` once the current transaction is committed.
+
+    The broker may be gone: then nothing is lost but time, since the task's sweep finds the same rows.
+    """
+    transaction.on_commit(lambda: _wake(task, *args))
+
+
+def _wake(task: "Task[Any, Any]", *args: int | str) -> None:
+    try:
+        task.apply_async(args=args, retry=False, ignore_result=True)
+    except (OperationalError, OSError):
+        logger.warning("The broker is away; the sweep will run %s%s", task.name, args)

@@ -1,0 +1,29 @@
+"""What the site says no with.
+
+A refusal is an expected answer ("registration has closed"), not a fault. Each has a class of its own beside the service that
+raises it; `vgchub.responses` turns them into pages and API answers, in one place each.
+"""
+
+from typing import Any
+
+from django.utils.functional import Promise
+
+Sentence = str | Promise
+
+
+class RefusedError(Exception):
+    """A request that can't be granted, in words for the person who asked.
+
+    `code` is stable and for programs; `message` says what it is and why; `remedy` what to do; `data` holds JSON-ready details.
+    """
+
+    code = "refused"
+    status = 409
+    message: Sentence = ""
+    remedy: Sentence = ""
+
+    def __init__(self, message: Sentence = "", *, remedy: Sentence = "", **data: Any) -> None:
+        self.message = message or self.message
+        self.remedy = remedy or self.remedy
+        self.data = data
+        super().__init__(str(self.message))

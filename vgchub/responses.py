@@ -1,0 +1,93 @@
+"""Refusals and faults as answers: a page for people, `{code, message, data}` for programs."""
+
+import logging
+import sys
+from collections.abc import Callable
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from psycopg_pool import PoolTimeout
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+from vgchub.errors import RefusedError
+
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS = 5
+
+
+DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout)
+
+
+class RefusalMiddleware:
+    """Answers refusals, and the database being away, for views that are no API views."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if isinstance(exception, RefusedError):
+            return refused(request, exception)
+        if isinstance(exception, DATABASE_AWAY):
+            return database_away(request)
+        return None
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """handler500: what a middleware raised arrives here; the database being away is not our fault to confess."""
+    if isinstance(sys.exc_info()[1], DATABASE_AWAY):
+        return database_away(request)
+    return render(None, "500.html", status=500)  # type: ignore[arg-type]
+
+
+def refused(request: HttpRequest, error: RefusedError) -> HttpResponse:
+    """The page that says what it is, why, and what to do."""
+    response = render(request, "refused.html", {"error": error}, status=error.status)
+    if retry_after := error.data.get("retry_after"):
+        response["Retry-After"] = str(retry_after)
+    return response
+
+
+def database_away(request: HttpRequest) -> HttpResponse:
+    """A page (or an API answer) without a single query that tries again by itself."""
+    logger.exception("The database did not answer %s", request.path)
+    message = _("The site is busy for a moment. Your place in line is safe; this page tries again by itself.")
+    if request.path.startswith("/api/"):
+        answer: HttpResponse = JsonResponse({"code": "busy", "message": message, "data": {}}, status=503)
+    else:
+        # The person may have been sending a form: only what was asked for with GET may ask again by itself.
+        refresh = RETRY_SECONDS if request.method == "GET" else None
+        answer = render(None, "busy.html", {"message": message, "refresh": refresh}, status=503)  # type: ignore[arg-type]
+    answer["Retry-After"] = str(RETRY_SECONDS)
+    return answer
+
+
+def api_exception_handler(error: Exception, context: dict[str, object]) -> Response | None:
+    """DRF's hook: every error of the API is `{code, message, data}`."""
+    if isinstance(error, RefusedError):
+        response = Response(
+            {"code": error.code, "message": f"{error.message} {error.remedy}".strip(), "data": error.data},
+            status=error.status,
+        )
+        if retry_after := error.data.get("retry_after"):
+            response["Retry-After"] = str(retry_after)
+        return response
+    response_or_none = exception_handler(error, context)
+    if response_or_none is not None:
+        response_or_none.data = _envelope(error, response_or_none)
+    return response_or_none
+
+
+def _envelope(error: Exception, response: Response) -> dict[str, object]:
+    if isinstance(error, exceptions.ValidationError):
+        return {"code": "invalid", "message": _("Some fields need a correction."), "data": response.data}
+    detail = response.data.get("detail", "") if isinstance(response.data, dict) else ""
+    code = getattr(detail, "code", None) or {404: "not_found"}.get(response.status_code, "error")
+    return {"code": str(code), "message": str(detail), "data": {}}
