@@ -1,0 +1,31 @@
+"""The site's settings on databases that belong to one test worker.
+
+The environment itself is changed, so that processes which a test starts (`manage.py`, the site) see the same databases.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+
+def of_this_worker(environment: Mapping[str, str]) -> dict[str, str]:
+    """DATABASE_URL and REDIS_URL of this xdist worker; of the run as a whole when there are no workers.
+
+    Workers inherit what the process that started them set here, so that its marks are taken off first.
+    """
+    worker = environment.get("PYTEST_XDIST_WORKER", "")
+    database = re.sub(r"_test(_gw\d+)?$", "", environment["DATABASE_URL"])
+    redis = environment.get("TEST_REDIS_URL", environment["REDIS_URL"])
+    number = int(urlsplit(redis).path.strip("/") or 0) * 16 + 1 + int(worker.removeprefix("gw") or 0)
+    return {
+        "DATABASE_URL": f"{database}_test{worker and '_' + worker}",
+        "TEST_REDIS_URL": redis,
+        "REDIS_URL": urlsplit(redis)._replace(path=f"/{number}").geturl(),
+    }
+
+
+os.environ |= of_this_worker(os.environ) | {"LOCAL_MODE": "1"}
+os.environ.setdefault("SECRET_KEY", "a-key-for-tests-only-0123456789-0123456789-0123456789")
+
+from vgchub.settings import *  # noqa: E402, F403
