@@ -1,5 +1,7 @@
 """The states of an entry, and the two clocks of an offer: pure functions on plain values."""
 
+from collections import defaultdict, deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from enum import StrEnum
@@ -85,3 +87,38 @@ def _out_of_the_night(moment: datetime, zone: ZoneInfo) -> datetime:
         return moment
     morning = local.date() + timedelta(days=1) if local.time() >= NIGHT_BEGINS else local.date()
     return datetime.combine(morning, NIGHT_ENDS, zone).astimezone(moment.tzinfo)
+
+
+@dataclass(frozen=True)
+class InLine:
+    """An entry as matching sees it; `order` sorts it in its line, smaller is earlier."""
+
+    id: int
+    order: tuple[int, int]
+    group_id: int | None
+
+
+@dataclass(frozen=True)
+class FreeSeat:
+    """A free seat; `group_id` is whom it is reserved for."""
+
+    id: int
+    group_id: int | None
+
+
+def match_seats(line: Iterable[InLine], seats: Iterable[FreeSeat], limit: int) -> list[tuple[int, int]]:
+    """(entry id, seat id) pairs, head of the line first, at most `limit`.
+
+    Whoever belongs to a group with a free reserved seat takes that one, so that open seats last for the rest.
+    """
+    free: dict[int | None, deque[int]] = defaultdict(deque)
+    for seat in seats:
+        free[seat.group_id].append(seat.id)
+    pairs: list[tuple[int, int]] = []
+    for entry in sorted(line, key=lambda entry: entry.order):
+        if len(pairs) == limit or not any(free.values()):
+            break
+        reserve = entry.group_id if entry.group_id is not None and free[entry.group_id] else None
+        if free[reserve]:
+            pairs.append((entry.id, free[reserve].popleft()))
+    return pairs

@@ -1,0 +1,74 @@
+"""Every write to the queue. One function per state change; each updates WHERE state = <old> and looks at the row count.
+
+Lock order: tournament, entries by id, seats, payment. No network call while a lock is held.
+"""
+
+from registrations.services.holding import (
+    OfferOverError,
+    cancel_entry,
+    confirm_entry,
+    extend_for_retry,
+    lapse_offer,
+    reopen_offer,
+    take_up_offer,
+    waive_fee,
+)
+from registrations.services.joining import (
+    CancelledError,
+    ClosedError,
+    EntryNotFoundError,
+    FullError,
+    NotEligibleError,
+    NotInQueueError,
+    NotOpenYetError,
+    PlayerNotFoundError,
+    join_queue,
+    leave_queue,
+    step_back_in,
+)
+from registrations.services.offering import NoFreeSeatError, extend_offers, grant_seat, lapse_offers, offer_seats
+from registrations.services.running import (
+    SeatsTakenError,
+    close_entries_of_cancelled,
+    close_registration,
+    pause_tournament,
+    regroup_entries,
+    reject_entry,
+    resume_tournament,
+    set_seats,
+)
+
+__all__ = [
+    "CancelledError",
+    "ClosedError",
+    "EntryNotFoundError",
+    "FullError",
+    "NoFreeSeatError",
+    "NotEligibleError",
+    "NotInQueueError",
+    "NotOpenYetError",
+    "OfferOverError",
+    "PlayerNotFoundError",
+    "SeatsTakenError",
+    "cancel_entry",
+    "close_entries_of_cancelled",
+    "close_registration",
+    "confirm_entry",
+    "extend_for_retry",
+    "extend_offers",
+    "grant_seat",
+    "join_queue",
+    "lapse_offer",
+    "lapse_offers",
+    "leave_queue",
+    "offer_seats",
+    "pause_tournament",
+    "regroup_entries",
+    "reject_entry",
+    "reopen_offer",
+    "resume_tournament",
+    "set_seats",
+    "step_back_in",
+    "take_up_offer",
+    "waive_fee",
+]

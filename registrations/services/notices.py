@@ -1,0 +1,82 @@
+"""Mails that are due: written as rows with the change that they tell of, rendered and queued once by a worker."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import F
+from django.template.loader import render_to_string
+from django.urls import reverse
+from post_office import mail
+
+from registrations.models import Notice, QueueEntry, QueueEntryQuerySet
+from registrations.rules import State
+from registrations.tasks import send_notices
+from tournaments.queries import database_now
+from vgchub.celery import wake_on_commit
+from vgchub.pages import absolute
+
+BATCH = 100
+
+
+def due(entries: Iterable[QueueEntry], kind: Notice.Kind, at: datetime) -> None:
+    """Note that each entry's account is due a mail; the same one for the same offer is noted once."""
+    rows = [Notice(entry=entry, kind=kind, offer_number=entry.offer_number or 0, due_at=at) for entry in entries]
+    if not rows:
+        return
+    Notice.objects.bulk_create(rows, ignore_conflicts=True)
+    wake_on_commit(send_notices)
+
+
+def ending_due_at(expires_at: datetime, offered_at: datetime) -> datetime:
+    """When to say that an offer is about to end: after three quarters of its time."""
+    return expires_at - (expires_at - offered_at) / 4
+
+
+def postpone(entries: QueueEntryQuerySet, more: timedelta) -> None:
+    """The offers of these entries last longer: so does the wait for the mail about their end."""
+    Notice.objects.filter(entry__in=entries, kind=Notice.Kind.ENDING, mailed_at=None).update(due_at=F("due_at") + more)
+
+
+def send_due_notices() -> int:
+    """Render and queue one batch of due mails; returns how many rows were dealt with."""
+    with transaction.atomic():
+        batch = list(
+            Notice.objects.select_for_update(skip_locked=True, of=("self",))
+            .filter(mailed_at=None, due_at__lte=database_now())
+            .select_related("entry__tournament", "entry__player__account", "entry__division", "entry__seat")
+            .order_by("due_at")[:BATCH]
+        )
+        for notice in batch:
+            if _still_true(notice):
+                _queue(notice)
+        Notice.objects.filter(pk__in=[notice.pk for notice in batch]).update(mailed_at=database_now())
+    return len(batch)
+
+
+def _still_true(notice: Notice) -> bool:
+    """A warning about an offer that was taken up or is over would only confuse."""
+    if notice.kind != Notice.Kind.ENDING:
+        return True
+    entry = notice.entry
+    return entry.state == State.OFFERED and entry.offer_number == notice.offer_number and entry.checkout_at is None
+
+
+def _queue(notice: Notice) -> None:
+    entry = notice.entry
+    context = {
+        "entry": entry,
+        "tournament": entry.tournament,
+        "player": entry.player,
+        "live_url": absolute(reverse("queue", args=[entry.tournament.slug])),
+        "entry_url": absolute(entry.get_absolute_url()),
+    }
+    name = f"registrations/mail/{notice.kind.lower()}"
+    mail.send(
+        entry.player.account.email,
+        subject=" ".join(render_to_string(f"{name}_subject.txt", context).split()),
+        message=render_to_string(f"{name}.txt", context),
+        html_message=render_to_string(f"{name}.html", context),
+        headers={"X-VGCHub-Entry": entry.public_id},
+        priority="high" if notice.kind == Notice.Kind.OFFERED else "medium",
+    )

@@ -1,0 +1,202 @@
+"""What organizers and the end of registration do to a whole queue. All hold the tournament's row alone."""
+
+from datetime import datetime
+
+import pghistory
+from django.db import transaction
+from django.db.models import Max
+from django.db.models.functions import Now
+from django.utils.translation import ngettext
+
+from accounts.models import User
+from registrations.models import Notice, QueueEntry
+from registrations.rules import State
+from registrations.services import notices
+from registrations.services.joining import CancelledError, NotInQueueError
+from registrations.services.offering import add_time
+from tournaments import rules
+from tournaments.models import Division, Seat, Tournament
+from tournaments.queries import database_now, entry_rules, memberships
+from vgchub import live
+from vgchub.errors import RefusedError
+
+CHUNK = 1000
+
+
+class SeatsTakenError(RefusedError):
+    code = "seats_taken"
+
+    def __init__(self, free: int, asked: int) -> None:
+        super().__init__(
+            ngettext(
+                "%(asked)d seats should go, but only %(free)d is free.",
+                "%(asked)d seats should go, but only %(free)d are free.",
+                free,
+            )
+            % {"asked": asked, "free": free},
+            remedy=ngettext("Take away at most %(free)d.", "Take away at most %(free)d.", free) % {"free": free},
+            free=free,
+        )
+
+
+class SealedError(RefusedError):
+    code = "entries_sealed"
+    status = 409
+
+
+def pause_tournament(*, tournament_id: int, by: User, reason: str = "") -> None:
+    """Stop offers and lapses. Joining goes on. Pausing twice changes nothing."""
+    with transaction.atomic(), pghistory.context(service="pause_tournament", by=by.pk, reason=reason):
+        tournament = Tournament.objects.locked().get(pk=tournament_id)
+        if tournament.cancelled_at is not None:
+            raise CancelledError
+        Tournament.objects.filter(pk=tournament_id, paused_at=None).update(paused_at=Now())
+
+
+def resume_tournament(*, tournament_id: int, by: User, reason: str = "") -> None:
+    """Go on; every open offer gets the paused time on top, so that a pause costs nobody a minute."""
+    with transaction.atomic(), pghistory.context(service="resume_tournament", by=by.pk, reason=reason):
+        tournament = Tournament.objects.locked().get(pk=tournament_id)
+        if tournament.paused_at is None:
+            return
+        add_time(tournament_id, database_now() - tournament.paused_at)
+        Tournament.objects.filter(pk=tournament_id).update(paused_at=None)
+
+
+def set_seats(*, division_id: int, seats: int, by: User | None, reason: str, group_id: int | None = None) -> int:
+    """Make a division have `seats` seats of one kind: open ones, or those reserved for a group. Returns the change.
+
+    Raises:
+        SeatsTakenError: fewer of that kind are free than should go; nothing is changed
+        SealedError: between sealing and drawing, when the manifest promises the seats
+    """
+    context = {"by": by.pk} if by else {}
+    with transaction.atomic(), pghistory.context(service="set_seats", reason=reason, **context):
+        division = Division.objects.get(pk=division_id)
+        tournament = Tournament.objects.locked().get(pk=division.tournament_id)
+        if tournament.entries_sealed_at is not None and tournament.drawn_at is None:
+            raise SealedError
+        kind = Seat.objects.filter(division=division, reserved_for=group_id)
+        change = seats - kind.count()
+        if change > 0:
+            last = Seat.objects.filter(division=division).aggregate(last=Max("number"))["last"] or 0
+            Seat.objects.bulk_create(
+                Seat(division=division, number=last + n, reserved_for_id=group_id) for n in range(1, change + 1)
+            )
+        elif change < 0:
+            _take_away(division, group_id, -change)
+    return change
+
+
+def _take_away(division: Division, group_id: int | None, count: int) -> None:
+    """The free seats with the highest numbers go. No offer can be made meanwhile: the tournament's row is held."""
+    free = Seat.objects.free().filter(division=division, reserved_for=group_id)
+    going = list(free.order_by("-number").values_list("pk", flat=True)[:count])
+    if len(going) < count:
+        raise SeatsTakenError(free=len(going), asked=count)
+    Seat.objects.filter(pk__in=going).delete()
+
+
+def regroup_entries(*, tournament_id: int) -> int:
+    """Put waiting entries into the groups that members, criteria and corrections now say; returns how many changed.
+
+    Offered and confirmed entries keep what they were offered with; sealed ones what the manifest says.
+    """
+    with transaction.atomic(), pghistory.context(service="regroup_entries"):
+        tournament = Tournament.objects.locked().get(pk=tournament_id)
+        if tournament.entries_sealed_at is not None and tournament.drawn_at is None:
+            return 0
+        entry = entry_rules(tournament)
+        codes = {division.id: division.code for division in entry.divisions}
+        waiting = QueueEntry.objects.waiting().filter(tournament=tournament).select_related("player").order_by("pk")
+        listed = memberships([e.player for e in waiting], tournament)
+        changed = [
+            e for e in waiting if _regroup(e, codes[e.division_id], entry.groups, listed.get(e.player_id, frozenset()))
+        ]
+        if not tournament.is_drawn_mode:
+            QueueEntry.objects.bulk_update(changed, ["group", "priority"], batch_size=CHUNK)
+        else:
+            QueueEntry.objects.bulk_update(changed, ["group"], batch_size=CHUNK)
+        live.tell_many_on_commit(
+            [(e.player.account_id, {"kind": "entry.changed", "entry": e.public_id}) for e in changed]
+        )
+    return len(changed)
+
+
+def _regroup(entry: QueueEntry, division: str, groups: tuple[rules.Group, ...], listed: frozenset[int]) -> bool:
+    group = rules.group_for(entry.player.facts(memberships=listed), division, groups)
+    if entry.group_id == (group.id if group else None):
+        return False
+    entry.group_id = group.id if group else None
+    entry.priority = group.priority if group else 0
+    return True
+
+
+def close_due_registrations() -> int:
+    """Close every tournament whose last offers are over; returns how many entries ended."""
+    over = Tournament.objects.filter(
+        offers_end_at__lte=Now(), entries__state__in=[State.WAITING, State.PASSED]
+    ).distinct()
+    return sum(close_registration(tournament_id=tournament.pk) for tournament in over)
+
+
+def close_registration(*, tournament_id: int) -> int:
+    """Registration is over: who still waits or stood aside is CLOSED. Open offers run out on their own."""
+    with transaction.atomic(), pghistory.context(service="close_registration"):
+        Tournament.objects.locked().get(pk=tournament_id)
+        now = database_now()
+        Tournament.objects.filter(pk=tournament_id, offers_end_at__lte=now, closed_at=None).update(closed_at=now)
+        if not Tournament.objects.filter(pk=tournament_id, closed_at__isnull=False).exists():
+            return 0
+        return _close(tournament_id, [State.WAITING, State.PASSED], now)
+
+
+def close_entries_of_cancelled(*, tournament_id: int) -> int:
+    """After a cancellation: everybody who has no confirmed seat is CLOSED. Confirmed ones are cancelled and refunded by payments.
+
+    The caller has set `cancelled_at` and holds the tournament's row.
+    """
+    return _close(tournament_id, [State.WAITING, State.PASSED, State.OFFERED], database_now())
+
+
+def _close(tournament_id: int, states: list[State], now: datetime) -> int:
+    ids = list(
+        QueueEntry.objects.select_for_update()
+        .filter(tournament=tournament_id, state__in=states)
+        .order_by("pk")
+        .values_list("pk", flat=True)
+    )
+    for start in range(0, len(ids), CHUNK):
+        chunk = ids[start : start + CHUNK]
+        QueueEntry.objects.filter(pk__in=chunk).update(
+            state=State.CLOSED, seat=None, offer_expires_at=None, hold_until=None, checkout_at=None, ended_at=now
+        )
+        entries = list(QueueEntry.objects.filter(pk__in=chunk).select_related("player"))
+        notices.due(entries, Notice.Kind.CLOSED, now)
+        live.tell_many_on_commit(
+            [(e.player.account_id, {"kind": "entry.changed", "entry": e.public_id}) for e in entries]
+        )
+    return len(ids)
+
+
+def reject_entry(*, public_id: str, by: User, reason: str) -> QueueEntry:
+    """Staff take an entry out, with a reason, from any live state. Money is payments' (`payments.services`).
+
+    Raises:
+        NotInQueueError: it is over already
+    """
+    with transaction.atomic(), pghistory.context(service="reject_entry", by=by.pk, reason=reason):
+        now = database_now()
+        rejected = (
+            QueueEntry.objects.live()
+            .filter(public_id=public_id)
+            .update(
+                state=State.REJECTED, seat=None, offer_expires_at=None, hold_until=None, checkout_at=None, ended_at=now
+            )
+        )
+        entry = QueueEntry.objects.select_related("player").get(public_id=public_id)
+        if not rejected:
+            raise NotInQueueError(entry.state)
+        notices.due([entry], Notice.Kind.REJECTED, now)
+        live.tell_on_commit(entry.player.account_id, "entry.changed", entry=entry.public_id)
+    return entry
