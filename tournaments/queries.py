@@ -4,12 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.contrib.auth.models import AnonymousUser
 from django.db import connection
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 
-from accounts.models import Player
+from accounts.models import Player, User
 from tournaments import rules
-from tournaments.models import PriorityMember, Seat, Tournament
+from tournaments.models import Organization, PriorityMember, Seat, Tournament
 
 
 @dataclass(frozen=True)
@@ -64,3 +65,15 @@ def database_now() -> datetime:
         cursor.execute("SELECT statement_timestamp()")
         now: datetime = cursor.fetchone()[0]
     return now
+
+
+def organizations_of(user: User | AnonymousUser) -> QuerySet[Organization]:
+    """The organizations a person runs tournaments for: all for staff, the own ones for an organizer, none for others.
+
+    Whoever has one is an organizer; there is no other mark of that role.
+    """
+    if not user.is_active:
+        return Organization.objects.none()
+    if user.is_staff:
+        return Organization.objects.all()
+    return Organization.objects.filter(memberships__account=user)
