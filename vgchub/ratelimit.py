@@ -1,0 +1,42 @@
+"""Who is asking: the address that limits are counted on."""
+
+from ipaddress import IPv6Address, ip_address, ip_network
+
+from django.conf import settings
+from django.http import HttpRequest
+
+UNKNOWN_ADDRESS = "0.0.0.0"  # noqa: S104  a place-holder for limits, nothing listens on it
+
+
+def client_address(request: HttpRequest) -> str:
+    """The client's IP address, seen through exactly `settings.TRUSTED_PROXIES` proxies of ours.
+
+    Each of our proxies appends the address it was called from to X-Forwarded-For, so the client stands that many from the
+    right; what is left of it came from the client and may be forged. A header that is shorter did not come through all
+    of our proxies, and counts for nothing.
+    """
+    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    proxies = settings.TRUSTED_PROXIES
+    if proxies and len(forwarded) >= proxies:
+        address = _parsed(forwarded[-proxies])
+        if address:
+            return address
+    return _parsed(request.META.get("REMOTE_ADDR", "")) or UNKNOWN_ADDRESS
+
+
+def address_prefix(address: str) -> str:
+    """What one household or machine can't vary: the address itself for IPv4, its /64 network for IPv6."""
+    parsed = ip_address(address)
+    if isinstance(parsed, IPv6Address):
+        return str(ip_network((parsed, 64), strict=False))
+    return address
+
+
+def _parsed(text: str) -> str | None:
+    """The address in its one spelling (an IPv4 address mapped into IPv6 is that IPv4 address), or None if it is none."""
+    try:
+        address = ip_address(text.strip().strip("[]"))
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)
