@@ -138,7 +138,7 @@ DATABASES = {
 
 CACHES = {
     "default": {
-        "BACKEND": "django_redis.cache.RedisCache",
+        "BACKEND": "vgchub.cache.SiteCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "vgchub",
         # Redis makes the site faster; without it the site goes on, from the database.
