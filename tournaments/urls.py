@@ -1,0 +1,9 @@
+"""Public pages: anybody reads them, signed in or not."""
+
+from django.urls import path
+
+from tournaments import views
+
+urlpatterns = [
+    path("", views.home, name="home"),
+]
