@@ -1,0 +1,118 @@
+"""`/_control/`: JSON for tests and a curious developer. Everything is answered with the state after it."""
+
+import json
+import time
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from simulator import clockwork
+from simulator.faults import Fault
+from simulator.store import Json
+from simulator.work import Workshop
+
+Handler = Callable[[Workshop, Json], None]
+
+
+def routes(workshop: Workshop) -> list[Route]:
+    handlers: list[tuple[str, str, Handler]] = [
+        ("POST", "/_control/webhooks", set_webhooks),
+        ("POST", "/_control/delay", set_delay),
+        ("POST", "/_control/faults", add_fault),
+        ("DELETE", "/_control/faults", clear_faults),
+        ("POST", "/_control/clock", advance_clock),
+        ("POST", "/_control/reset", reset),
+    ]
+    state = Route("/_control/state", _state_view(workshop), methods=["GET"])
+    return [
+        state,
+        *(Route(path, _view(workshop, handler), methods=[verb]) for verb, path, handler in handlers),
+    ]
+
+
+def _view(workshop: Workshop, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    async def view(request: Request) -> Response:
+        try:
+            given = json.loads(await request.body() or b"{}")
+            handler(workshop, given)
+        except (ValueError, TypeError, KeyError, AttributeError) as problem:
+            return JSONResponse({"error": f"{type(problem).__name__}: {problem}"}, 400)
+        workshop.courier.ring()
+        return JSONResponse(state(workshop))
+
+    return view
+
+
+def _state_view(workshop: Workshop) -> Callable[[Request], Awaitable[Response]]:
+    async def view(request: Request) -> Response:
+        shown = state(workshop)
+        kind = request.query_params.get("kind")
+        if kind:
+            shown[kind] = workshop.store.newest(kind)
+        return JSONResponse(shown)
+
+    return view
+
+
+def state(workshop: Workshop) -> Json:
+    """Counts and settings; `?kind=payment_intent` adds all objects of a kind, private fields too."""
+    store = workshop.store
+    deliveries = store.database.execute("SELECT * FROM delivery ORDER BY id DESC LIMIT 100").fetchall()
+    waiting = store.database.execute("SELECT count(*) FROM delivery WHERE due_at IS NOT NULL").fetchone()[0]
+    return {
+        "now": store.now(),
+        "advanced": store.setting("advanced", 0),
+        "webhooks": store.setting("webhooks", {}) | {"waiting": waiting},
+        "delay_ms": round(workshop.faults.delay * 1000),
+        "faults": workshop.faults.as_json(),
+        "objects": store.kinds(),
+        "deliveries": [dict(row) for row in deliveries],
+    }
+
+
+def set_webhooks(workshop: Workshop, given: Json) -> None:
+    """`held` keeps all deliveries back; false sends at once what waits.
+
+    `reversed` sends the newest first, `copies` sends each so many times.
+    """
+    unknown = given.keys() - {"held", "reversed", "copies"}
+    if unknown:
+        raise ValueError(f"unknown: {sorted(unknown)}")
+    workshop.store.set_setting("webhooks", workshop.store.setting("webhooks", {}) | given)
+    if given.get("held") is False:
+        workshop.store.database.execute("UPDATE delivery SET due_at = ? WHERE due_at IS NOT NULL", (time.time(),))
+
+
+def set_delay(workshop: Workshop, given: Json) -> None:
+    """`ms` before each answer of the API, for addresses that fit `path` (a pattern, default all)."""
+    workshop.faults.delay = int(given["ms"]) / 1000
+    workshop.faults.delay_path = str(given.get("path", "*"))
+
+
+def add_fault(workshop: Workshop, given: Json) -> None:
+    """`path` and `status`, maybe `times`, `method`, `when`, `code`, `message`: the fields of Fault."""
+    fault = Fault(**given)
+    if fault.when not in {"before", "after"} or not 400 <= fault.status <= 599 or fault.times < 1:
+        raise ValueError("when is before or after, status 400 to 599, times at least 1")
+    workshop.faults.waiting.append(fault)
+
+
+def clear_faults(workshop: Workshop, _given: Json) -> None:
+    workshop.faults.clear()
+
+
+def advance_clock(workshop: Workshop, given: Json) -> None:
+    """`advance` the clock by seconds: sessions expire, authorisations lapse. Webhooks keep real time."""
+    advanced = workshop.store.setting("advanced", 0) + int(given["advance"])
+    workshop.store.set_setting("advanced", advanced)
+    clockwork.turn(workshop.context())
+
+
+def reset(workshop: Workshop, _given: Json) -> None:
+    """Forget every object, key, delivery and setting."""
+    with workshop.store.transaction():
+        workshop.store.empty()
+    workshop.store.set_setting("born", workshop.store.now())
+    workshop.faults.clear()

@@ -1,0 +1,161 @@
+"""The HTML of the hosted pages. Everything that comes from outside is escaped here."""
+
+from datetime import UTC, datetime
+from functools import cache
+from html import escape
+from pathlib import Path
+from string import Template
+
+from simulator.cards import CARDS, CardError, TestCard
+from simulator.store import Json, new_id
+
+HERE = Path(__file__).parent / "templates"
+NO_DECIMALS = {
+    "bif",
+    "clp",
+    "djf",
+    "gnf",
+    "jpy",
+    "kmf",
+    "krw",
+    "mga",
+    "pyg",
+    "rwf",
+    "ugx",
+    "vnd",
+    "vuv",
+    "xaf",
+    "xof",
+    "xpf",
+}
+SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥"}
+POLICY = (
+    "default-src 'none'; style-src 'nonce-NONCE'; script-src 'nonce-NONCE'; img-src data:; "
+    "frame-ancestors 'none'; base-uri 'none'"
+)
+MERCHANT = "VGC Hub (simulated)"
+
+
+@cache
+def _read(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
+
+
+def _fill(template: str, /, **values: str) -> str:
+    return Template(_read(template)).substitute(values)
+
+
+def layout(title: str, body: str) -> tuple[str, dict[str, str]]:
+    """The whole page and the headers that let nothing but itself run in it."""
+    nonce = new_id("", 20)
+    html = _fill(
+        "layout.html",
+        title=escape(title),
+        body=body,
+        nonce=nonce,
+        style=_read("style.css"),
+        script=_read("pay.js"),
+    )
+    policy = POLICY.replace("NONCE", nonce)
+    return html, {
+        "Content-Security-Policy": policy,
+        "Cache-Control": "no-store",
+        "Referrer-Policy": "no-referrer",
+    }
+
+
+def money(amount: int, currency: str) -> str:
+    symbol = SYMBOLS.get(currency, currency.upper() + " ")
+    return f"{symbol}{amount:,}" if currency in NO_DECIMALS else f"{symbol}{amount / 100:,.2f}"
+
+
+def pay(session: Json, *, form: dict[str, str], problem: CardError | None = None, declined: str = "") -> str:
+    """The card form, filled with what was entered before, under the reason why it didn't work."""
+    message = problem.message if problem else declined
+    shown = f'<p class="problem" role="alert">{escape(message)}</p>' if message else ""
+    amount = money(session["amount_total"], session["currency"])
+    later = session["_payment_intent_data"]["capture_method"] == "manual"
+    ends = datetime.fromtimestamp(session["expires_at"], tz=UTC)
+    fields = {name: escape(form.get(name, "")) for name in ("email", "number", "expiry", "cvc", "name")}
+    invalid = {f"{name}_invalid": "" for name in ("number", "expiry", "cvc")}
+    if problem:
+        invalid[f"{problem.field}_invalid"] = ' aria-invalid="true"'
+    return _fill(
+        "pay.html",
+        merchant=MERCHANT,
+        amount=amount,
+        items="".join(_item(item) for item in session["_line_items"]),
+        capture_note="The card is authorised now and charged when your seat is confirmed." if later else "",
+        ends=ends.strftime("%H:%M UTC on %-d %B"),
+        ends_iso=ends.isoformat(),
+        back=_link(session["cancel_url"], "Cancel and go back", "back"),
+        problem=shown,
+        session=session["id"],
+        button=f"Pay {amount}",
+        cards="".join(_card(session, card) for card in CARDS),
+        **fields,
+        **invalid,
+    )
+
+
+def _item(item: Json) -> str:
+    about = f'<span class="quiet">{escape(item["_about"])}</span>' if item["_about"] else ""
+    times = f" &times; {item['quantity']}" if item["quantity"] > 1 else ""
+    total = money(item["amount_total"], item["currency"])
+    return f"<li><span>{escape(item['description'])}{times}{about}</span><span>{total}</span></li>"
+
+
+def _card(session: Json, card: TestCard) -> str:
+    """A link that fills the form without JavaScript; with it the page stays."""
+    example = example_of(card)
+    data = "".join(f' data-{name}="{value}"' for name, value in example.items())
+    url = f"/c/pay/{session['id']}?card={card.number}"
+    return f'<li><a href="{url}"{data}><code>{example["number"]}</code> {escape(card.label)}</a></li>'
+
+
+def example_of(card: TestCard) -> dict[str, str]:
+    """Form values for a test card."""
+    amex = card.number.startswith("3")
+    cuts = (4, 10, 15) if amex else (4, 8, 12, 16)
+    groups = [card.number[start:end] for start, end in zip((0, *cuts), cuts, strict=False)]
+    return {"number": " ".join(groups), "expiry": "12 / 40", "cvc": "1234" if amex else "123"}
+
+
+def _link(url: str | None, text: str, kind: str) -> str:
+    return f'<a class="{kind}" href="{escape(url)}">{text}</a>' if url else ""
+
+
+def authenticate(session: Json, *, last4: str) -> str:
+    amount = money(session["amount_total"], session["currency"])
+    return _fill("authenticate.html", merchant=MERCHANT, amount=amount, last4=last4, session=session["id"])
+
+
+def message(heading: str, text: str, *, url: str | None = None, link: str = "") -> str:
+    return _fill("message.html", heading=escape(heading), text=escape(text), link=_link(url, escape(link), "button"))
+
+
+def home(sessions: list[Json], events: list[Json]) -> str:
+    return _fill(
+        "home.html",
+        sessions="".join(_session_row(session) for session in sessions) or _empty_row(4),
+        events="".join(_event_row(event) for event in events) or _empty_row(3),
+    )
+
+
+def _session_row(session: Json) -> str:
+    name = f"{session['id'][:16]}…"
+    link = _link(session["url"], name, "row") or name
+    amount = money(session["amount_total"], session["currency"])
+    return _row(link, amount, session["status"], session["_payment_intent"] or "")
+
+
+def _event_row(event: Json) -> str:
+    return _row(event["type"], event["data"]["object"]["id"], str(event["pending_webhooks"]))
+
+
+def _row(*cells: str) -> str:
+    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def _empty_row(columns: int) -> str:
+    return f'<tr><td colspan="{columns}" class="quiet">None yet.</td></tr>'

@@ -1,0 +1,162 @@
+"""All state, in one SQLite file (or in memory), so that a restart keeps it.
+
+Objects are kept as the JSON that Stripe would answer, plus private fields whose names begin with `_`.
+"""
+
+import json
+import secrets
+import sqlite3
+import string
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+Json = dict[str, Any]
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS object (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
+    account TEXT NOT NULL, body TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS object_by_kind ON object (kind, account, sequence);
+CREATE INDEX IF NOT EXISTS object_by_intent ON object (kind, json_extract(body, '$.payment_intent'));
+CREATE INDEX IF NOT EXISTS refund_by_charge ON object (json_extract(body, '$.charge')) WHERE kind = 'refund';
+CREATE INDEX IF NOT EXISTS session_by_end ON object (json_extract(body, '$.expires_at'))
+    WHERE kind = 'checkout.session' AND json_extract(body, '$.status') = 'open';
+CREATE INDEX IF NOT EXISTS intent_by_authorisation ON object (json_extract(body, '$._authorised_at'))
+    WHERE kind = 'payment_intent' AND json_extract(body, '$.status') = 'requires_capture';
+CREATE TABLE IF NOT EXISTS answer (
+    scope TEXT NOT NULL, key TEXT NOT NULL, path TEXT NOT NULL, fingerprint TEXT NOT NULL,
+    status INTEGER NOT NULL, body TEXT NOT NULL, request_id TEXT NOT NULL, created INTEGER NOT NULL,
+    PRIMARY KEY (scope, key));
+CREATE TABLE IF NOT EXISTS delivery (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL, endpoint TEXT NOT NULL,
+    attempts INTEGER NOT NULL, due_at REAL, last_answer TEXT);
+CREATE INDEX IF NOT EXISTS delivery_due ON delivery (due_at) WHERE due_at IS NOT NULL;
+CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+
+ALPHABET = string.ascii_letters + string.digits
+
+
+def new_id(prefix: str, length: int = 24) -> str:
+    """`pi_` and the like, followed by `length` random letters and digits."""
+    return prefix + "".join(secrets.choice(ALPHABET) for _ in range(length))
+
+
+class Store:
+    """One connection, used by one thread; every request is one transaction."""
+
+    def __init__(self, path: str | None = None) -> None:
+        self.database = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+        self.database.row_factory = sqlite3.Row
+        if path:
+            self.database.execute("PRAGMA journal_mode = WAL")
+            self.database.execute("PRAGMA synchronous = NORMAL")
+        self.database.executescript(SCHEMA)
+
+    def close(self) -> None:
+        self.database.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        self.database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self.database.execute("ROLLBACK")
+            raise
+        self.database.execute("COMMIT")
+
+    def empty(self) -> None:
+        """Forget everything, the clock's advance too."""
+        for table in ("object", "answer", "delivery", "setting"):
+            self.database.execute(f"DELETE FROM {table}")  # noqa: S608 (names from the line above)
+
+    # Settings that outlive a restart: the clock's advance, what the control endpoint was told.
+
+    def setting(self, name: str, default: Any = None) -> Any:
+        row = self.database.execute("SELECT value FROM setting WHERE name = ?", (name,)).fetchone()
+        return json.loads(row["value"]) if row else default
+
+    def set_setting(self, name: str, value: Any) -> None:
+        self.database.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (name, json.dumps(value)))
+
+    def now(self) -> int:
+        """Seconds since 1970 by the simulator's clock, which the control endpoint can advance."""
+        return int(time.time()) + int(self.setting("advanced", 0))
+
+    # Objects
+
+    def add(self, body: Json, *, account: str) -> Json:
+        self.database.execute(
+            "INSERT INTO object (id, kind, account, body) VALUES (?, ?, ?, ?)",
+            (body["id"], body["object"], account, json.dumps(body)),
+        )
+        return body
+
+    def save(self, body: Json) -> Json:
+        self.database.execute("UPDATE object SET body = ? WHERE id = ?", (json.dumps(body), body["id"]))
+        return body
+
+    def remove(self, object_id: str) -> None:
+        self.database.execute("DELETE FROM object WHERE id = ?", (object_id,))
+
+    def find(self, object_id: str, *, kind: str | None = None, account: str | None = None) -> Json | None:
+        row = self.database.execute("SELECT kind, account, body FROM object WHERE id = ?", (object_id,)).fetchone()
+        if row is None or (kind or row["kind"]) != row["kind"]:
+            return None
+        if account is not None and account != row["account"]:
+            return None
+        return _loaded(row)
+
+    def account_of(self, object_id: str) -> str:
+        row = self.database.execute("SELECT account FROM object WHERE id = ?", (object_id,)).fetchone()
+        return str(row["account"]) if row else ""
+
+    def newest(self, kind: str, *, account: str | None = None, where: Mapping[str, Any] | None = None) -> list[Json]:
+        """Objects of a kind, newest first; `where` maps JSON paths (`customer`, `created >=`) to values."""
+        clauses, values = ["kind = ?"], [kind]
+        if account is not None:
+            clauses.append("account = ?")
+            values.append(account)
+        for path, value in (where or {}).items():
+            field, _, operator = path.partition(" ")
+            clauses.append(f"json_extract(body, '$.{field}') {operator or '='} ?")
+            values.append(value)
+        query = f"SELECT body FROM object WHERE {' AND '.join(clauses)} ORDER BY sequence DESC"  # noqa: S608 (own names)
+        return [_loaded(row) for row in self.database.execute(query, values)]
+
+    def kinds(self) -> dict[str, int]:
+        return dict(self.database.execute("SELECT kind, count(*) FROM object GROUP BY kind ORDER BY kind").fetchall())
+
+    # What the clock ends
+
+    def sessions_due(self, now: int) -> list[Json]:
+        rows = self.database.execute(
+            "SELECT body FROM object WHERE kind = 'checkout.session' "
+            "AND json_extract(body, '$.status') = 'open' "
+            "AND json_extract(body, '$.expires_at') <= ? ORDER BY sequence",
+            (now,),
+        )
+        return [_loaded(row) for row in rows]
+
+    def authorisations_due(self, before: int) -> list[Json]:
+        """Intents whose card was authorised before the given moment and never captured."""
+        rows = self.database.execute(
+            "SELECT body FROM object WHERE kind = 'payment_intent' "
+            "AND json_extract(body, '$.status') = 'requires_capture' "
+            "AND json_extract(body, '$._authorised_at') <= ? ORDER BY sequence",
+            (before,),
+        )
+        return [_loaded(row) for row in rows]
+
+
+def _loaded(row: sqlite3.Row) -> Json:
+    body: Json = json.loads(row["body"])
+    return body
+
+
+def public(body: Json) -> Json:
+    """What Stripe would show: without our private fields."""
+    return {name: value for name, value in body.items() if not name.startswith("_")}
