@@ -1,3 +1,10 @@
 """Addresses of the live process."""
 
-websocket_urlpatterns: list[object] = []
+from django.urls import path, re_path
+
+from registrations.consumers import LineConsumer, UnknownConsumer
+
+websocket_urlpatterns = [
+    path("live/", LineConsumer.as_asgi()),
+    re_path(r"", UnknownConsumer.as_asgi()),
+]

@@ -1,0 +1,132 @@
+"""Reads of the queue that deserve a name."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Count, Max, Q
+from django.db.models.functions import Now
+
+from registrations.models import QueueEntry
+from registrations.rules import State
+from tournaments.models import Division, Seat, Tournament
+
+PACE_WINDOW = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class DivisionSeats:
+    """How a division's seats stand, and how many wait for one."""
+
+    division: Division
+    seats: int
+    reserved: int
+    confirmed: int
+    offered: int
+    waiting: int
+    sold_out_at: datetime | None  # when the last seat was confirmed; None while one is not
+
+    @property
+    def free(self) -> int:
+        return self.seats - self.confirmed - self.offered
+
+
+@dataclass(frozen=True)
+class DivisionFlow:
+    """What happened to a division's offers so far."""
+
+    taken_up: int
+    missed: int
+    cancelled: int
+    offers_in_window: int  # made within PACE_WINDOW
+
+
+def seat_summary(tournament: Tournament) -> list[DivisionSeats]:
+    """Each division's seats and line, in the order of the divisions (three queries)."""
+    seats = {
+        row["division"]: row
+        for row in Seat.objects.filter(division__tournament=tournament)
+        .order_by()
+        .values("division")
+        .annotate(
+            seats=Count("pk"),
+            reserved=Count("reserved_for"),
+            confirmed=Count("pk", filter=Q(entry__state=State.CONFIRMED)),
+            offered=Count("pk", filter=Q(entry__state=State.OFFERED)),
+            last=Max("entry__confirmed_at"),
+        )
+    }
+    waiting = dict(
+        QueueEntry.objects.waiting()
+        .filter(tournament=tournament)
+        .order_by()
+        .values_list("division")
+        .annotate(Count("pk"))
+    )
+    return [
+        _division_seats(division, seats.get(division.pk, {}), waiting.get(division.pk, 0))
+        for division in tournament.divisions.all()
+    ]
+
+
+def _division_seats(division: Division, row: dict[str, int], waiting: int) -> DivisionSeats:
+    seats, confirmed = row.get("seats", 0), row.get("confirmed", 0)
+    return DivisionSeats(
+        division=division,
+        seats=seats,
+        reserved=row.get("reserved", 0),
+        confirmed=confirmed,
+        offered=row.get("offered", 0),
+        waiting=waiting,
+        sold_out_at=row.get("last") if seats and confirmed == seats else None,  # type: ignore[arg-type]
+    )
+
+
+def offer_flow(tournament: Tournament) -> dict[int, DivisionFlow]:
+    """Per division id, how offers ended (one query over the entries that ever had one)."""
+    rows = (
+        QueueEntry.objects.filter(tournament=tournament, offered_at__isnull=False)
+        .order_by()
+        .values("division")
+        .annotate(
+            taken_up=Count("pk", filter=Q(confirmed_at__isnull=False)),
+            missed=Count("pk", filter=Q(state__in=[State.PASSED, State.LAPSED, State.LEFT], confirmed_at=None)),
+            cancelled=Count("pk", filter=Q(state=State.CANCELLED)),
+            offers_in_window=Count("pk", filter=Q(offered_at__gt=Now() - PACE_WINDOW)),
+        )
+    )
+    return {row.pop("division"): DivisionFlow(**row) for row in rows}
+
+
+def queue_position(entry: QueueEntry) -> int | None:
+    """The entry's exact position, 1 is next, by counting; None unless it waits in a line (see `published_position`)."""
+    if entry.state != State.WAITING or entry.place is None:
+        return None
+    ahead = QueueEntry.objects.waiting().filter(
+        Q(priority__gt=entry.priority) | Q(priority=entry.priority, place__lt=entry.place), division=entry.division_id
+    )
+    return ahead.count() + 1
+
+
+def entries_of_account(account_id: int, tournament: Tournament) -> list[QueueEntry]:
+    """The account's entries in a tournament: for each player the latest, in the order in which they joined."""
+    entries = (
+        QueueEntry.objects.filter(player__account=account_id, tournament=tournament)
+        .select_related("player", "division", "seat", "group", "tournament")
+        .order_by("number")
+    )
+    return list({entry.player_id: entry for entry in entries}.values())
+
+
+def waiting_places(tournament_id: int, blocks: Iterable[int] | None, block_size: int) -> list[tuple[int, int, int]]:
+    """(division id, priority, place) of all in line, or of those in the given blocks of places."""
+    line = QueueEntry.objects.waiting().filter(tournament=tournament_id, place__isnull=False).order_by()
+    if blocks is not None:
+        ranges = Q(pk__in=[])
+        for block in blocks:
+            ranges |= Q(place__gte=block * block_size, place__lt=(block + 1) * block_size)
+        line = line.filter(ranges)
+    return [
+        (division, priority, place or 0)
+        for division, priority, place in line.values_list("division", "priority", "place")
+    ]

@@ -1,0 +1,175 @@
+// The live page: keeps the place in line true while the line moves.
+//
+// A text from the socket holds the head of the line (how many stand before each block of 1,024 places) and the bitmaps of the
+// blocks that moved. With the own place that gives the exact position, without asking the server. Whatever concerns one entry
+// alone arrives as "entry.changed", and the page's part is fetched again.
+
+const BLOCK = 1024;
+const BACK_OFF_MS = [500, 1000, 2000, 4000, 8000, 15000];
+const REFRESH_WITHOUT_SOCKET_MS = 15000;
+
+const blocks = new Map();
+let socket = null;
+let attempts = 0;
+let openWith = null;
+
+const root = () => document.getElementById("queue");
+const entries = () => [...document.querySelectorAll("[data-entry]")];
+
+export function bitmap(text) {
+  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+}
+
+const floorMod = (place) => ((place % BLOCK) + BLOCK) % BLOCK;
+
+export function aheadInBlock(bits, place) {
+  const end = floorMod(place);
+  let count = 0;
+  for (let bit = 0; bit < end; bit += 1) count += (bits[bit >> 3] >> (bit & 7)) & 1;
+  return count;
+}
+
+export function inBlock(bits, place) {
+  const bit = floorMod(place);
+  return Boolean((bits[bit >> 3] >> (bit & 7)) & 1);
+}
+
+export function positionIn(division, bits, priority, place) {
+  const lane = division.lanes.find((one) => one.lane === priority);
+  const block = lane?.blocks.find(([number]) => number === Math.floor(place / BLOCK));
+  return block && inBlock(bits, place) ? block[1] + aheadInBlock(bits, place) + 1 : null;
+}
+
+// Abramowitz and Stegun 7.1.26: the error is below 2e-7, far less than a percent shows.
+function erfc(x) {
+  const t = 1 / (1 + 0.3275911 * Math.abs(x));
+  const tail = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429)))) * Math.exp(-x * x);
+  return x >= 0 ? tail : 2 - tail;
+}
+
+export function chance(position, division) {
+  if (!division.deviation) return division.mean >= position ? 1 : 0;
+  return 0.5 * erfc((position - 0.5 - division.mean) / (division.deviation * Math.SQRT2));
+}
+
+// --- Words: the same sentences that registrations/sentences.py fills in --------------------------------------------
+
+const SUFFIX = { one: "st", two: "nd", few: "rd", other: "th" };
+const thousands = new Intl.NumberFormat("en");
+const rules = new Intl.PluralRules("en", { type: "ordinal" });
+const ordinal = (number) => thousands.format(number) + SUFFIX[rules.select(number)];
+const fill = (template, values) => template.replace(/%\((\w+)\)s/g, (_, name) => values[name]).replaceAll("%%", "%");
+
+export function sentence(say, { position, name, division, paused, unlikely }) {
+  const open = division.free + division.offered;
+  const parts = [fill(position === 1 ? say.next : say.waiting, { position: ordinal(position), division: name })];
+  if (!open) parts.push(fill(say.sold_out, { seats: thousands.format(division.seats) }));
+  else parts.push(open === 1 ? say.open_one : fill(say.open, { open: thousands.format(open) }));
+  const share = chance(position, division);
+  const minutes = division.offers_in_window ? (position * 10) / division.offers_in_window : null;
+  if (paused) parts.push(say.paused);
+  else if (share < unlikely) parts.push(fill(say.unlikely, { percent: Math.max(1, Math.round(share * 100)) }));
+  else if (minutes !== null) parts.push(pace(say, minutes));
+  return parts.join(" ");
+}
+
+function pace(say, minutes) {
+  if (minutes >= 90) return fill(say.pace_hours, { hours: Math.round(minutes / 60) });
+  const rounded = Math.max(1, Math.round(minutes));
+  return rounded === 1 ? say.pace_one : fill(say.pace, { minutes: rounded });
+}
+
+// --- The page ------------------------------------------------------------------------------------------------------
+
+function show(text) {
+  const { head, blocks: moved } = text;
+  for (const [name, packed] of Object.entries(moved)) blocks.set(name, packed);
+  const say = JSON.parse(document.getElementById("sentences").textContent);
+  const unlikely = Number(root().dataset.unlikely);
+  for (const element of entries()) showEntry(element, head, say, unlikely);
+  document.dispatchEvent(new CustomEvent("line-moved", { detail: head }));
+}
+
+function showEntry(element, head, say, unlikely) {
+  const { state, division: id, divisionName: name, priority, place, field } = element.dataset;
+  const division = head.divisions[id];
+  if (state !== "WAITING" || place === "" || !division || !blocks.get(field)) return;
+  const position = positionIn(division, bitmap(blocks.get(field)), Number(priority), Number(place));
+  if (position === null) return;
+  const number = element.querySelector("[data-position]");
+  if (number) number.textContent = thousands.format(position);
+  const words = sentence(say, { position, name, division, paused: head.paused, unlikely });
+  const spoken = element.querySelector("[data-sentence]");
+  if (spoken && spoken.textContent.trim() !== words) spoken.textContent = words;
+  element.dispatchEvent(new CustomEvent("position", { bubbles: true, detail: { position, division } }));
+  document.title = document.title.replace(/^(\([\d,]+\) )?/, `(${thousands.format(position)}) `);
+}
+
+function learnBlocks() {
+  for (const { dataset } of entries()) if (dataset.block && !blocks.has(dataset.field)) blocks.set(dataset.field, dataset.block);
+}
+
+function fetchAgain() {
+  // htmx swaps the part; a small random wait keeps ten thousand pages from asking in the same moment.
+  setTimeout(() => root() && window.htmx?.trigger(root(), "entry-changed"), Math.random() * 300);
+}
+
+function receive(event) {
+  const message = JSON.parse(event.data);
+  if (message.kind === "line") show(message);
+  else fetchAgain();
+}
+
+// --- The socket ----------------------------------------------------------------------------------------------------
+
+function address() {
+  const { live, pass } = root().dataset;
+  const base = live || `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}`;
+  return `${base}/live/?pass=${encodeURIComponent(pass)}`;
+}
+
+function connect() {
+  openWith = root().dataset.pass;
+  const mine = new WebSocket(address());
+  socket = mine;
+  mine.addEventListener("open", () => {
+    const again = attempts > 0;
+    attempts = 0;
+    connection(true);
+    if (again) fetchAgain(); // what happened meanwhile
+  });
+  mine.addEventListener("message", receive);
+  mine.addEventListener("close", () => {
+    if (mine !== socket) return; // replaced by one with a newer pass
+    connection(false);
+    const wait = BACK_OFF_MS[Math.min(attempts, BACK_OFF_MS.length - 1)];
+    attempts += 1;
+    setTimeout(connect, wait / 2 + (Math.random() * wait) / 2);
+  });
+}
+
+function connection(up) {
+  const notice = document.getElementById("connection");
+  if (notice) notice.hidden = up || attempts < 1;
+}
+
+document.addEventListener("htmx:afterSettle", () => {
+  if (!root()) return;
+  learnBlocks();
+  if (root().dataset.pass !== openWith && socket?.readyState === WebSocket.OPEN && placesChanged()) {
+    const old = socket;
+    connect();
+    old.close();
+  }
+});
+
+// The pass names the blocks that are wanted; a new one is needed only when an entry stands in a block not known yet.
+const placesChanged = () => entries().some(({ dataset }) => dataset.field && !blocks.has(dataset.field));
+
+if (root()) {
+  learnBlocks();
+  connect();
+  setInterval(() => {
+    if (socket?.readyState !== WebSocket.OPEN && !document.hidden) fetchAgain();
+  }, REFRESH_WITHOUT_SOCKET_MS);
+}
