@@ -22,6 +22,19 @@ def new_public_id() -> str:
     return secrets.token_hex(12)
 
 
+STATE_WORDS = {
+    State.WAITING: _("waiting"),
+    State.OFFERED: _("a seat is on offer"),
+    State.CONFIRMED: _("confirmed"),
+    State.PASSED: _("missed an offer"),
+    State.LAPSED: _("missed two offers"),
+    State.LEFT: _("left the line"),
+    State.CANCELLED: _("gave the seat back"),
+    State.CLOSED: _("registration ended"),
+    State.REJECTED: _("taken out by staff"),
+}
+
+
 class QueueEntryQuerySet(models.QuerySet["QueueEntry"]):
     def waiting(self) -> "QueueEntryQuerySet":
         return self.filter(state=State.WAITING)
@@ -218,6 +231,10 @@ class QueueEntry(models.Model):
     @property
     def is_live(self) -> bool:
         return self.state in LIVE
+
+    @property
+    def state_in_words(self) -> str:
+        return str(STATE_WORDS[State(self.state)])
 
 
 class Notice(models.Model):

@@ -71,7 +71,7 @@ def _known_time_zone(value: str) -> None:
         )
 
 
-@pghistory.track(pghistory.InsertEvent(), pghistory.UpdateEvent(), pghistory.DeleteEvent())
+@pghistory.track()
 class Tournament(models.Model):
     """A tournament and the rules by which its seats are given out.
 
@@ -231,7 +231,7 @@ class Tournament(models.Model):
             self.seals_at = self.closes_at
 
 
-@pghistory.track(pghistory.InsertEvent(), pghistory.UpdateEvent(), pghistory.DeleteEvent())
+@pghistory.track()
 class Division(models.Model):
     """An age division. Bounds are inclusive birth dates."""
 
@@ -264,7 +264,7 @@ class Division(models.Model):
         return rules.DivisionBounds(self.pk, self.code, self.born_from, self.born_to)
 
 
-@pghistory.track(pghistory.InsertEvent(), pghistory.UpdateEvent(), pghistory.DeleteEvent())
+@pghistory.track()
 class PriorityGroup(models.Model):
     """Players who get reserved seats, more tickets in a draw, or an earlier opening."""
 
@@ -342,7 +342,7 @@ class SeatQuerySet(models.QuerySet["Seat"]):
         return self.filter(entry__isnull=True)
 
 
-@pghistory.track(pghistory.InsertEvent(), pghistory.UpdateEvent(), pghistory.DeleteEvent())
+@pghistory.track()
 class Seat(models.Model):
     """A seat. Capacity is the number of these rows and nothing else."""
 

@@ -7,6 +7,7 @@ handler500 = "vgchub.responses.server_error"
 
 urlpatterns = [
     path("", include("tournaments.urls")),
+    path("", include("registrations.urls")),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
     path("stripe/", include("djstripe.urls", namespace="djstripe")),

@@ -24,6 +24,7 @@ from registrations.services.joining import (
     PlayerNotFoundError,
     join_queue,
     leave_queue,
+    own_entry,
     step_back_in,
 )
 from registrations.services.offering import NoFreeSeatError, extend_offers, grant_seat, lapse_offers, offer_seats
@@ -62,6 +63,7 @@ __all__ = [
     "lapse_offers",
     "leave_queue",
     "offer_seats",
+    "own_entry",
     "pause_tournament",
     "regroup_entries",
     "reject_entry",

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from django.db import transaction
 from django.db.models import F
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.formats import date_format
 from post_office import mail
 
 from registrations.models import Notice, QueueEntry, QueueEntryQuerySet
@@ -55,28 +57,48 @@ def send_due_notices() -> int:
 
 
 def _still_true(notice: Notice) -> bool:
-    """A warning about an offer that was taken up or is over would only confuse."""
-    if notice.kind != Notice.Kind.ENDING:
-        return True
+    """A mail about an offer that was taken up or is over meanwhile would only confuse."""
     entry = notice.entry
-    return entry.state == State.OFFERED and entry.offer_number == notice.offer_number and entry.checkout_at is None
+    if notice.kind not in (Notice.Kind.OFFERED, Notice.Kind.ENDING, Notice.Kind.UNSEATED):
+        return True
+    if notice.kind == Notice.Kind.ENDING and entry.checkout_at is not None:
+        return False
+    return entry.state == State.OFFERED and entry.offer_number == notice.offer_number
 
 
 def _queue(notice: Notice) -> None:
     entry = notice.entry
-    context = {
-        "entry": entry,
-        "tournament": entry.tournament,
-        "player": entry.player,
-        "live_url": absolute(reverse("queue", args=[entry.tournament.slug])),
-        "entry_url": absolute(entry.get_absolute_url()),
-    }
+    context = _words(entry)
     name = f"registrations/mail/{notice.kind.lower()}"
+    subject = " ".join(render_to_string(f"{name}_subject.txt", context).split())
+    text = render_to_string(f"{name}.txt", context)
     mail.send(
         entry.player.account.email,
-        subject=" ".join(render_to_string(f"{name}_subject.txt", context).split()),
-        message=render_to_string(f"{name}.txt", context),
-        html_message=render_to_string(f"{name}.html", context),
+        subject=subject,
+        message=text,
+        html_message=render_to_string("registrations/mail/mail.html", {"subject": subject, "text": text}),
         headers={"X-VGCHub-Entry": entry.public_id},
         priority="high" if notice.kind == Notice.Kind.OFFERED else "medium",
     )
+
+
+def _words(entry: QueueEntry) -> dict[str, object]:
+    """What mails may say of an entry: plain words, so that translators can move them about."""
+    tournament = entry.tournament
+    return {
+        "tournament": tournament.name,
+        "tournament_cancelled": tournament.cancelled_at is not None,
+        "player": entry.player.display_name,
+        "division": entry.division.name,
+        "seat": entry.seat.number if entry.seat else "",
+        "until": _at_the_venue(entry.offer_expires_at, tournament.time_zone),
+        "live_url": absolute(reverse("queue", args=[tournament.slug])),
+        "entry_url": absolute(entry.get_absolute_url()),
+    }
+
+
+def _at_the_venue(moment: datetime | None, zone: str) -> str:
+    """Such as "Saturday 28 November, 20:24 (Europe/Berlin)": mails are read anywhere, so the zone is said."""
+    if moment is None:
+        return ""
+    return f"{date_format(moment.astimezone(ZoneInfo(zone)), 'l j F, H:i')} ({zone})"

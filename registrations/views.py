@@ -1,0 +1,133 @@
+"""The queue's pages: join, the live page, an entry's own page, leave, step back in."""
+
+import hashlib
+import hmac
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+from django_htmx.middleware import HtmxDetails
+
+from accounts.models import User
+from registrations import limits, passes, queries, sentences, services
+from registrations.forms import JoinForm
+from registrations.models import QueueEntry
+from registrations.standing import standings
+from tournaments.models import Tournament
+from tournaments.queries import database_now
+from vgchub.ratelimit import address_prefix, client_address
+
+
+class SignedInRequest(HttpRequest):
+    """What `login_required` and django-htmx promise."""
+
+    user: User
+    htmx: HtmxDetails
+
+
+def _keyed_hash(text: str) -> str:
+    """A hash that tells equal values apart from others, and nothing else, without our key."""
+    return hmac.new(settings.SECRET_KEY.encode(), text.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def _published(slug: str) -> Tournament:
+    return get_object_or_404(Tournament.objects.published(database_now()).select_related("organization"), slug=slug)
+
+
+@require_POST
+def join(request: SignedInRequest, slug: str) -> HttpResponse:
+    """Put the chosen players into the line, then show it. Repeating it is safe."""
+    tournament = _published(slug)
+    if not request.user.is_authenticated:
+        return redirect_to_login(tournament.get_absolute_url())
+    form = JoinForm(request.POST, account=request.user)
+    if not form.is_valid():
+        messages.error(request, " ".join(form.errors.get("players", [])))
+        return redirect(tournament)
+    prefix = address_prefix(client_address(request))
+    limits.take_join(request.user, form.player_ids(), prefix)
+    services.join_queue(
+        account=request.user,
+        tournament=tournament,
+        player_ids=form.player_ids(),
+        address_hash=_keyed_hash(prefix),
+        device_hash=_keyed_hash(request.headers.get("User-Agent", "")),
+    )
+    return redirect("queue", slug=slug)
+
+
+@require_safe
+@login_required
+@never_cache
+def queue(request: SignedInRequest, slug: str) -> HttpResponse:
+    """The live page: where each of my entries stands. Without JavaScript it refreshes itself."""
+    tournament = _published(slug)
+    entries = queries.entries_of_account(request.user.pk, tournament)
+    if not entries:
+        return redirect(tournament)
+    template = "registrations/_queue.html" if request.htmx else "registrations/queue.html"
+    return render(request, template, _queue_context(request, tournament, entries))
+
+
+def _queue_context(request: SignedInRequest, tournament: Tournament, entries: list[QueueEntry]) -> dict[str, Any]:
+    standing, head = standings(tournament, entries)
+    return {
+        "tournament": tournament,
+        "standings": standing,
+        "head": head,
+        "now": database_now(),
+        "socket_pass": passes.issue(tournament.pk, request.user.pk, entries),
+        "sentences": sentences.templates(),
+        "unlikely": sentences.UNLIKELY,
+        "moves": any(entry.is_live for entry in entries),
+    }
+
+
+@require_safe
+@login_required
+def entries(request: SignedInRequest) -> HttpResponse:
+    """All entries of the account, the newest first."""
+    own = (
+        QueueEntry.objects.of(request.user)
+        .select_related("tournament", "player", "division", "seat")
+        .order_by("-number")
+    )
+    return render(request, "registrations/entries.html", {"entries": own})
+
+
+@require_safe
+@login_required
+@never_cache
+def entry(request: SignedInRequest, public_id: str) -> HttpResponse:
+    """One entry: what happened to it, when and why."""
+    own = services.own_entry(request.user, public_id)
+    return render(
+        request,
+        "registrations/entry.html",
+        {"entry": own, "tournament": own.tournament, "now": database_now()},
+    )
+
+
+@require_POST
+@login_required
+def leave(request: SignedInRequest, public_id: str) -> HttpResponse:
+    """Give up the place, or decline the offer."""
+    own = services.leave_queue(account=request.user, public_id=public_id)
+    messages.success(request, _("%(player)s has left the line.") % {"player": own.player.display_name})
+    return redirect("queue", slug=own.tournament.slug)
+
+
+@require_POST
+@login_required
+def step_back_in(request: SignedInRequest, public_id: str) -> HttpResponse:
+    """Return to the old place after a missed offer."""
+    own = services.step_back_in(account=request.user, public_id=public_id)
+    messages.success(request, _("You are back in line, at your old place."))
+    return redirect("queue", slug=own.tournament.slug)
