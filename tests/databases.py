@@ -3,15 +3,14 @@
 import os
 import subprocess
 import sys
-from hashlib import sha256
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-HOUSE = Path(__file__).resolve().parent.parent
+from vgchub.local.fingerprint import HOUSE, of_migrations
+
 TABLES = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
 BUILDING = 7_301_114  # advisory lock: one worker builds the template, the others wait for it
 
@@ -29,7 +28,7 @@ def make_worker_database(url: str) -> None:
 
 def _template(connection: psycopg.Connection, base: str) -> str:
     """The name of the template for the code as it stands, made now if this server has none yet."""
-    name = f"vgchub_template_{_fingerprint()}"
+    name = f"vgchub_template_{of_migrations()}"
     connection.execute("SELECT pg_advisory_lock(%s)", [BUILDING])
     try:
         if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
@@ -55,16 +54,6 @@ def _build(connection: psycopg.Connection, base: str, name: str) -> None:
     if done.returncode:
         raise RuntimeError(f"The migrations failed:\n{done.stdout}{done.stderr}")
     connection.execute(SQL("ALTER DATABASE {} RENAME TO {}").format(Identifier(unfinished), Identifier(name)))
-
-
-def _fingerprint() -> str:
-    """What the template is made of: all migrations, ours and, by the pinned versions, those of others."""
-    parts = [HOUSE / "requirements.txt", HOUSE / "vgchub" / "settings.py"]
-    parts += [*HOUSE.glob("*/migrations/*.py"), *HOUSE.glob("vgchub/*_migrations/*.py")]
-    digest = sha256()
-    for part in sorted(parts):
-        digest.update(part.relative_to(HOUSE).as_posix().encode() + b"\0" + part.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 class Emptier:

@@ -53,7 +53,7 @@ class Child:
                 env={**os.environ, **self.spec.environment},
                 cwd=self.spec.folder,
                 start_new_session=True,  # Ctrl-C is for the supervisor, which stops the others in order
-                preexec_fn=_dies_with_parent(os.getpid(), self.spec.stop_signal),  # noqa: PLW1509
+                preexec_fn=dies_with_parent(os.getpid(), self.spec.stop_signal),  # noqa: PLW1509
                 user=self.spec.user,
                 group=self.spec.group,
                 extra_groups=None if self.spec.user is None else [],
@@ -93,7 +93,7 @@ def kill_group(pid: int) -> None:
         return
 
 
-def _dies_with_parent(parent: int, stop_signal: signal.Signals) -> Callable[[], None] | None:
+def dies_with_parent(parent: int, stop_signal: signal.Signals) -> Callable[[], None] | None:
     """What the child does between fork and exec on Linux; elsewhere the watchdog alone looks after it."""
     if not sys.platform.startswith("linux"):
         return None

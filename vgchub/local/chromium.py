@@ -29,9 +29,9 @@ def _found() -> str | None:
     named = os.environ.get("CHROMIUM")
     if named:
         return named
-    on_path = (shutil.which(name) for name in NAMES)
-    on_macos = (str(path) for path in ON_MACOS if path.exists())
-    return next((path for path in (*on_path, *on_macos, _of_playwright()) if path), None)
+    on_path = next((path for path in map(shutil.which, NAMES) if path), None)
+    on_macos = next((str(path) for path in ON_MACOS if path.exists()), None)
+    return on_path or on_macos or _of_playwright()
 
 
 def _from_apt() -> str | None:

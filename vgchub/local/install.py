@@ -75,7 +75,9 @@ def _install(uv: str | None, requirements: Path) -> None:
     with_what = "uv" if uv else "pip, which takes about a minute"
     print(f"Installing up to {count} packages into .venv with {with_what}; this happens once.", flush=True)
     if uv:
-        done = _run(uv, "pip", "install", "--quiet", "--python", str(PYTHON), "-r", str(requirements))
+        done = _run(
+            uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(PYTHON), "-r", str(requirements)
+        )
     else:
         done = _run(
             *(str(PYTHON), "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"),

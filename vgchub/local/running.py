@@ -1,0 +1,230 @@
+"""`bin/run`: the whole site on this machine, from nothing to a page that opens, until Ctrl-C."""
+
+import argparse
+import json
+import os
+import resource
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from vgchub.local import fingerprint
+from vgchub.local.child import Spec, dies_with_parent
+from vgchub.local.folder import LocalFolder
+from vgchub.local.ports import is_free
+from vgchub.local.postgres import Postgres
+from vgchub.local.problems import LocalProblemError
+from vgchub.local.site import Site, simulator
+from vgchub.local.supervisor import Supervisor
+from vgchub.local.valkey import Valkey
+
+OPEN_FILES = 65_536
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+TENDING = 0.2  # seconds between two looks at the children
+
+
+def main(arguments: list[str]) -> int:
+    """Run until Ctrl-C or SIGTERM. Returns the exit code."""
+    options = _options(arguments)
+    if options.check:
+        from vgchub.local.walk import check  # noqa: PLC0415  it comes with an HTTP client that a start doesn't need
+
+        return check()
+    folder = LocalFolder(fingerprint.HOUSE / ".local")
+    with folder.locked():
+        if options.fresh:
+            print("Throwing the local data away.")
+            folder.throw_away()
+        _refuse_taken(options.port)
+        with running_site(folder, port=options.port, demo=options.demo, say=print) as (supervisor, site, logins):
+            _introduce(site, logins)
+            crowd = _start_crowd(site, logins, options.crowd)
+            try:
+                _tend_until_told(supervisor)
+            finally:
+                if crowd is not None:
+                    crowd.terminate()
+                print("\nStopping.", flush=True)
+    return 0
+
+
+@contextmanager
+def running_site(
+    folder: LocalFolder, *, port: int, demo: bool, say: Callable[[str], None]
+) -> Iterator[tuple[Supervisor, Site, dict[str, str]]]:
+    """Everything started and ready, and the logins that the demo data has; all is stopped at the end."""
+    _raise_limit_of_open_files()
+    supervisor = Supervisor(folder.log, say=say)
+    try:
+        say("Starting PostgreSQL and Valkey.")
+        servers = _start_servers(folder, supervisor)
+        stripe = _start_simulator(folder, supervisor)
+        site = _site(folder, port=port, environment={**servers, **stripe})
+        folder.write_environment(site.environment)
+        _prepare(folder, site, say)
+        say("Starting the site: web, live, clock, worker, beat.")
+        demo_step = _begin(site, folder, "demo", "--json") if demo and _has_demo() else None
+        supervisor.start(*site.processes())
+        yield supervisor, site, _logins(demo_step, folder)
+    finally:
+        with _deaf_to_signals():
+            supervisor.stop()
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bin/run", description="Runs VGC Hub on this machine until Ctrl-C.")
+    parser.add_argument("--port", type=int, default=8000, help="of the site (8000)")
+    parser.add_argument("--fresh", action="store_true", help="throw the local data away first")
+    parser.add_argument("--no-demo", dest="demo", action="store_false", help="without demo data")
+    parser.add_argument("--crowd", type=int, default=0, metavar="N", help="let N players join a demo tournament")
+    parser.add_argument("--check", action="store_true", help="start all with throw-away data, walk through it, stop")
+    return parser.parse_args(arguments)
+
+
+def _refuse_taken(port: int) -> None:
+    if not is_free(port):
+        raise LocalProblemError(
+            f"Port {port} is taken by another program: stop that one, or choose another with `bin/run --port {port + 1}`."
+        )
+
+
+def _start_servers(folder: LocalFolder, supervisor: Supervisor) -> dict[str, str]:
+    """DATABASE_URL and REDIS_URL; a server that the environment names is not started."""
+    urls = {name: os.environ[name] for name in ("DATABASE_URL", "REDIS_URL") if os.environ.get(name)}
+    postgres = valkey = None
+    specs: list[Spec] = []
+    if "DATABASE_URL" not in urls:
+        postgres = Postgres(folder.path, port=folder.port("postgres"), password=folder.secret("postgres"))
+        urls["DATABASE_URL"] = postgres.url("vgchub")
+        specs.append(postgres.prepare())
+    if "REDIS_URL" not in urls:
+        valkey = Valkey(folder.path, port=folder.port("valkey"), password=folder.secret("valkey"))
+        urls["REDIS_URL"] = valkey.url(0)
+        specs.append(valkey.prepare())
+    supervisor.start(*specs)
+    if postgres is not None:
+        postgres.make_database("vgchub")
+    return urls
+
+
+def _start_simulator(folder: LocalFolder, supervisor: Supervisor) -> dict[str, str]:
+    """The STRIPE_* of the environment if there is a key, else those of the simulator, started now."""
+    if os.environ.get("STRIPE_SECRET_KEY"):
+        return {name: value for name, value in os.environ.items() if name.startswith("STRIPE_")}
+    port = folder.port("simulator")
+    if (fingerprint.HOUSE / "simulator").exists():
+        supervisor.start(simulator(port=port, folder=folder.path))
+    return {
+        "STRIPE_SECRET_KEY": folder.secret("stripe_key", prefix="sk_test_"),
+        "STRIPE_API_BASE": f"http://127.0.0.1:{port}",
+        "STRIPE_WEBHOOK_SECRET": folder.secret("stripe_webhook", prefix="whsec_"),
+    }
+
+
+def _site(folder: LocalFolder, *, port: int, environment: dict[str, str]) -> Site:
+    live_port = folder.port("live")
+    own = {
+        "SECRET_KEY": folder.secret("django"),
+        "LOCAL_MODE": "1",
+        "DEBUG": "0",
+        "SITE_URL": f"http://127.0.0.1:{port}",
+        "LIVE_URL": f"ws://127.0.0.1:{live_port}",
+        "TRUSTED_PROXIES": "1",  # the crowd's players come from an address each
+        "STATIC_ROOT": str(folder.path / "static"),
+        "PYTHONWARNINGS": "ignore",
+    }
+    return Site(port=port, live_port=live_port, folder=folder.path, environment={**own, **environment})
+
+
+def _prepare(folder: LocalFolder, site: Site, say: Callable[[str], None]) -> None:
+    """Bring the tables and the static files up to the code, both at once, and only what changed."""
+    database = site.environment["DATABASE_URL"].rsplit("@", 1)[-1]
+    wanted = {
+        "migrate": (f"{fingerprint.of_migrations()} {database}", "Making the tables", ("--verbosity=0",)),
+        "collectstatic": (fingerprint.of_static_files(), "Collecting the static files", ("--verbosity=0", "--noinput")),
+    }
+    due = {name: step for name, step in wanted.items() if not folder.is_stamped(name, step[0])}
+    if due:
+        say(f"{' and '.join(title for _, title, _ in due.values())}; this takes half a minute the first time.")
+    begun = {name: _begin(site, folder, name, *options) for name, (_, _, options) in due.items()}
+    for name, process in begun.items():
+        _finish(process, folder, name)
+        folder.stamp(name, due[name][0])
+
+
+def _begin(site: Site, folder: LocalFolder, *argv: str) -> subprocess.Popen[str]:
+    """Start `manage.py ...`, with what it complains about in the log of its name."""
+    command, environment = site.step(*argv)
+    with (folder.log / f"{argv[0]}.log").open("w") as log:
+        return subprocess.Popen(  # noqa: S603 - our own command
+            command,
+            env={**os.environ, **environment},
+            cwd=fingerprint.HOUSE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            preexec_fn=dies_with_parent(os.getpid(), signal.SIGTERM),  # noqa: PLW1509
+        )
+
+
+def _finish(process: subprocess.Popen[str], folder: LocalFolder, name: str) -> str:
+    """What the step printed. Raises LocalProblemError when it failed."""
+    output, _ = process.communicate()
+    if process.returncode:
+        log = folder.log / f"{name}.log"
+        tail = "\n".join(log.read_text().splitlines()[-8:])
+        raise LocalProblemError(f"`manage.py {name}` failed; the end of {log}:\n{tail}")
+    return output
+
+
+def _logins(demo: subprocess.Popen[str] | None, folder: LocalFolder) -> dict[str, str]:
+    if demo is None:
+        return {}
+    found: dict[str, str] = json.loads(_finish(demo, folder, "demo"))
+    return found
+
+
+def _has_demo() -> bool:
+    return any(fingerprint.HOUSE.glob("*/management/commands/demo.py"))
+
+
+def _introduce(site: Site, logins: dict[str, str]) -> None:
+    print(f"\nVGC Hub is ready: {site.url}")
+    for name, value in logins.items():
+        print(f"  {name}: {value}")
+    print(f"Logs are in {site.folder / 'log'}. Ctrl-C stops everything.\n", flush=True)
+
+
+def _start_crowd(site: Site, logins: dict[str, str], players: int) -> subprocess.Popen[bytes] | None:
+    if not players:
+        return None
+    command, environment = site.step("crowd", f"--players={players}", f"--tournament={logins['crowd_tournament']}")
+    return subprocess.Popen(command, env={**os.environ, **environment}, cwd=fingerprint.HOUSE)  # noqa: S603
+
+
+def _tend_until_told(supervisor: Supervisor) -> None:
+    try:
+        while True:
+            supervisor.tend()
+            time.sleep(TENDING)
+    except KeyboardInterrupt:
+        return
+
+
+@contextmanager
+def _deaf_to_signals() -> Iterator[None]:
+    """A second Ctrl-C must not leave half of the children running."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in STOPPING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _raise_limit_of_open_files() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
