@@ -1,14 +1,19 @@
-"""What every test stands on: a database and a Redis of its worker's own, both empty."""
+"""What every test stands on: a database and a Redis of its worker's own, both empty; and the stage for whole journeys."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import redis
 from django.test import TransactionTestCase
+from playwright.sync_api import Page
 from pytest_django import DjangoDbBlocker
 
 from tests.databases import Emptier, make_worker_database
+from tests.stage import SIZES, Console, LiveSite, Stage
+
+STAGE = pytest.StashKey[Stage]()
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +37,74 @@ def _redis_of_worker() -> Iterator["redis.Redis"]:
 def _empty_redis(_redis_of_worker: "redis.Redis") -> None:
     """No test sees another's cache, limits or jobs."""
     _redis_of_worker.flushdb()
+
+
+@pytest.fixture
+def live_site(
+    transactional_db: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> LiveSite:
+    """The whole site, running. What the test writes to the database it sees, and the other way round."""
+    if STAGE not in request.config.stash:
+        request.config.stash[STAGE] = Stage(tmp_path_factory.mktemp("stage"))
+    return request.config.stash[STAGE].site()
+
+
+@pytest.fixture
+def console() -> Iterator[Console]:
+    """What the browser's console said; the test fails on anything that it didn't allow."""
+    console = Console()
+    yield console
+    assert console.unexpected() == []
+
+
+@pytest.fixture
+def new_page(live_site: LiveSite, console: Console, request: pytest.FixtureRequest) -> Iterator[Callable[..., Page]]:
+    """`new_page("phone", javascript=True)`: a page on a device of its own (cookies, storage), at home on the site."""
+    contexts = []
+
+    def make(size: str = "phone", *, javascript: bool = True, **options: Any) -> Page:
+        context = (
+            request.config.stash[STAGE]
+            .browser()
+            .new_context(
+                base_url=live_site.url,
+                viewport=SIZES[size],
+                has_touch=size == "phone",
+                java_script_enabled=javascript,
+                **options,
+            )
+        )
+        context.set_default_timeout(10_000)
+        contexts.append(context)
+        page = context.new_page()
+        console.listen(page)
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture(params=["phone", "desktop"])
+def page(new_page: Callable[..., Page], request: pytest.FixtureRequest) -> Page:
+    """One page, in each of the two sizes."""
+    return new_page(request.param)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests on the stage come last and on one worker, so that the site is started once."""
+    on_stage = [item for item in items if _is_on_stage(item)]
+    for item in on_stage:
+        item.add_marker(pytest.mark.xdist_group("stage"))
+    items.sort(key=_is_on_stage)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Clear the stage when the next test isn't on it: its clock and jobs would work in that test's database."""
+    if STAGE in item.config.stash and (nextitem is None or not _is_on_stage(nextitem)):
+        item.config.stash[STAGE].clear()
+
+
+def _is_on_stage(item: pytest.Item) -> bool:
+    return "live_site" in getattr(item, "fixturenames", ())

@@ -25,7 +25,10 @@ def of_this_worker(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-os.environ |= of_this_worker(os.environ) | {"LOCAL_MODE": "1"}
+os.environ |= of_this_worker(os.environ) | {"LOCAL_MODE": "1", "DEBUG": "0"}
 os.environ.setdefault("SECRET_KEY", "a-key-for-tests-only-0123456789-0123456789-0123456789")
 
 from vgchub.settings import *  # noqa: E402, F403
+
+# In-process requests need no collected files; the site that browsers see has them.
+STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # noqa: F405
