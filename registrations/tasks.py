@@ -6,13 +6,13 @@ from celery import shared_task
 @shared_task(expires=60)
 def send_notices() -> None:
     """Queue the mails that are due, then let them be sent."""
-    from post_office.tasks import send_queued_mail
+    from post_office.mail import send_queued_mail_until_done
 
     from registrations.services.notices import BATCH, send_due_notices
 
     while send_due_notices() == BATCH:
         pass
-    send_queued_mail()
+    send_queued_mail_until_done()
 
 
 @shared_task(expires=60)

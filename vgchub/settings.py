@@ -168,7 +168,11 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 2,
 }
 CELERY_TASK_DEFAULT_QUEUE = "default"
-CELERY_TASK_ROUTES = {"payments.tasks.*": {"queue": "payments"}, "registrations.tasks.*": {"queue": "mail"}}
+CELERY_TASK_ROUTES = {
+    "payments.tasks.*": {"queue": "payments"},
+    "registrations.tasks.*": {"queue": "mail"},
+    "vgchub.tasks.*": {"queue": "mail"},
+}
 CELERY_DB_REUSE_MAX = 1000
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 

@@ -1,0 +1,10 @@
+"""Jobs that belong to no app."""
+
+from celery import shared_task
+from post_office.mail import send_queued_mail_until_done
+
+
+@shared_task(expires=60)
+def send_mail() -> None:
+    """Send what lies in the mail queue. One process does it; another finds it locked and leaves it to that one."""
+    send_queued_mail_until_done()
