@@ -174,6 +174,10 @@ CELERY_TASK_ROUTES = {
     "vgchub.tasks.*": {"queue": "mail"},
 }
 CELERY_DB_REUSE_MAX = 1000
+# What comes late is dropped, the next one does its work: nothing piles up while the workers are away.
+CELERY_BEAT_SCHEDULE = {
+    "seal_history": {"task": "reports.tasks.seal_history", "schedule": 10, "options": {"expires": 10}},
+}
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 # --- Accounts ------------------------------------------------------------------------------------------------
