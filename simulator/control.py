@@ -115,4 +115,5 @@ def reset(workshop: Workshop, _given: Json) -> None:
     with workshop.store.transaction():
         workshop.store.empty()
     workshop.store.set_setting("born", workshop.store.now())
+    workshop.keys.in_flight.clear()
     workshop.faults.clear()

@@ -11,6 +11,7 @@ import pytest
 import requests
 import stripe
 
+from tests.simulator.contract import CheckedClient
 from tests.simulator.shop import Shop
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +41,9 @@ def start(*arguments: str, port: int) -> subprocess.Popen[bytes]:
 
 def shop_at(port: int) -> Shop:
     address = f"http://127.0.0.1:{port}"
-    client = stripe.StripeClient(KEY, base_addresses={"api": address}, max_network_retries=0)
+    client = stripe.StripeClient(
+        KEY, base_addresses={"api": address}, max_network_retries=0, http_client=CheckedClient()
+    )
     return Shop(address=address, client=client)
 
 
@@ -53,7 +56,7 @@ def _empty_redis() -> None:
 def running() -> Iterator[int]:
     """The port of one simulator for all tests of a worker."""
     port = free_port()
-    process = start("--retry-scale", "0.003", port=port)
+    process = start("--retry-scale", "0.001", port=port)
     yield port
     process.terminate()
     process.wait(10)
