@@ -231,7 +231,7 @@ class Tournament(models.Model):
             self.seals_at = self.closes_at
 
 
-@pghistory.track()
+@pghistory.track(pghistory.InsertEvent(), pghistory.UpdateEvent(), pghistory.DeleteEvent())
 class Division(models.Model):
     """An age division. Bounds are inclusive birth dates."""
 
@@ -264,7 +264,7 @@ class Division(models.Model):
         return rules.DivisionBounds(self.pk, self.code, self.born_from, self.born_to)
 
 
-@pghistory.track()
+@pghistory.track(pghistory.InsertEvent(), pghistory.UpdateEvent(), pghistory.DeleteEvent())
 class PriorityGroup(models.Model):
     """Players who get reserved seats, more tickets in a draw, or an earlier opening."""
 
@@ -342,7 +342,7 @@ class SeatQuerySet(models.QuerySet["Seat"]):
         return self.filter(entry__isnull=True)
 
 
-@pghistory.track()
+@pghistory.track(pghistory.InsertEvent(), pghistory.UpdateEvent(), pghistory.DeleteEvent())
 class Seat(models.Model):
     """A seat. Capacity is the number of these rows and nothing else."""
 

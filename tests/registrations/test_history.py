@@ -4,9 +4,11 @@ import pytest
 from django.apps import apps
 from django.db import connection, models
 
+from registrations import services
 from registrations.rules import State
-from tests.builders import make_entry, make_group, make_tournament, now
+from tests.builders import make_entry, make_group, make_staff, make_tournament, now
 from tests.raw_sql import change, our_models, refused
+from tournaments.models import Division, PriorityGroup, Seat
 
 pytestmark = pytest.mark.django_db
 
@@ -48,3 +50,27 @@ def test_history_has_each_change_of_an_entry_also_one_by_plain_sql() -> None:
         ("insert", "WAITING"),
         ("update", "LEFT"),
     ]
+
+
+@pytest.mark.parametrize("model", [Seat, PriorityGroup, Division])
+def test_history_has_the_row_as_it_was_taken_away(model: type[models.Model]) -> None:
+    tournament = make_tournament(seats=0)
+    row = {
+        Division: tournament.divisions.get(),
+        PriorityGroup: make_group(tournament),
+        Seat: Seat.objects.create(division=tournament.divisions.get(), number=1),
+    }[model]
+    events = apps.get_model("tournaments", f"{model.__name__}Event")._default_manager.filter(pgh_obj_id=row.pk)
+    row.delete()
+    assert list(events.order_by("pgh_id").values_list("pgh_label", flat=True)) == ["insert", "delete"]
+
+
+def test_set_seats_leaves_who_took_a_seat_away_and_why() -> None:
+    staff, division = make_staff(), make_tournament(seats=2).divisions.get()
+    services.set_seats(division_id=division.pk, seats=1, by=staff, reason="The stage needs the room.")
+    gone = apps.get_model("tournaments", "SeatEvent")._default_manager.get(pgh_label="delete")
+    assert (gone.number, gone.pgh_context["by"], gone.pgh_context["reason"]) == (
+        2,
+        staff.pk,
+        "The stage needs the room.",
+    )
