@@ -60,16 +60,16 @@ NOT_A_TEST_CARD = Decline(
 
 CARDS = (
     TestCard(number="4242424242424242", label="Succeeds"),
-    TestCard(number="4000000000000002", label="Is declined", decline=GENERIC),
-    TestCard(number="4000000000009995", label="Has insufficient funds", decline=NO_FUNDS),
-    TestCard(number="4000002500003155", label="Asks for 3-D Secure", three_d_secure=True),
-    TestCard(number="4000000000003220", label="Always asks for 3-D Secure 2", three_d_secure=True),
+    TestCard(number="4000000000000002", label="Declined", decline=GENERIC),
+    TestCard(number="4000000000009995", label="Insufficient funds", decline=NO_FUNDS),
+    TestCard(number="4000002500003155", label="3-D Secure", three_d_secure=True),
+    TestCard(number="4000000000003220", label="3-D Secure 2", three_d_secure=True),
     TestCard(number="4000008400001629", label="3-D Secure, then declined", three_d_secure=True, decline=GENERIC),
-    TestCard(number="4000000000000069", label="Has expired", decline=EXPIRED),
+    TestCard(number="4000000000000069", label="Expired", decline=EXPIRED),
     TestCard(number="4000000000000127", label="Wrong security code", decline=WRONG_CVC),
     TestCard(number="4000000000000119", label="Processing error", decline=BROKEN),
     TestCard(number="5555555555554444", label="Succeeds (Mastercard)"),
-    TestCard(number="378282246310005", label="Succeeds (American Express)"),
+    TestCard(number="378282246310005", label="Succeeds (Amex)"),
 )
 BY_NUMBER = {card.number: card for card in CARDS}
 

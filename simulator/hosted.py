@@ -17,6 +17,9 @@ from simulator.params import decode
 from simulator.store import Json
 from simulator.work import Workshop
 
+# What programs learn from the status is in the page for people, whose browsers would call it an error of the site.
+IN_BROWSER = dict.fromkeys((400, 402, 409, 410), 200)
+
 Form = dict[str, str]
 Step = Callable[[Context, Json, Form], Response]
 
@@ -37,6 +40,7 @@ def _view(workshop: Workshop, step: Step) -> Callable[[Request], Awaitable[Respo
     async def view(request: Request) -> Response:
         context = workshop.context()
         form = await _form(request)
+        in_browser = "text/html" in request.headers.get("accept", "")
         clockwork.turn(context)
         with workshop.store.transaction():
             session = workshop.store.find(request.path_params["id"], kind="checkout.session")
@@ -45,6 +49,8 @@ def _view(workshop: Workshop, step: Step) -> Callable[[Request], Awaitable[Respo
             context.account = workshop.store.account_of(session["id"])
             response = step(context, session, form) if session["status"] == "open" else _ended(request, session)
         workshop.courier.ring()
+        if in_browser:
+            response.status_code = IN_BROWSER.get(response.status_code, response.status_code)
         return response
 
     return view

@@ -85,7 +85,7 @@ def pay(session: Json, *, form: dict[str, str], problem: CardError | None = None
         merchant=MERCHANT,
         amount=amount,
         items="".join(_item(item) for item in session["_line_items"]),
-        capture_note="The card is authorised now and charged when your seat is confirmed." if later else "",
+        capture_note="The card is authorised now, and charged only when the seller confirms." if later else "",
         ends=ends.strftime("%H:%M UTC on %-d %B"),
         ends_iso=ends.isoformat(),
         back=_link(session["cancel_url"], "Cancel and go back", "back"),
@@ -110,7 +110,7 @@ def _card(session: Json, card: TestCard) -> str:
     example = example_of(card)
     data = "".join(f' data-{name}="{value}"' for name, value in example.items())
     url = f"/c/pay/{session['id']}?card={card.number}"
-    return f'<li><a href="{url}"{data}><code>{example["number"]}</code> {escape(card.label)}</a></li>'
+    return f'<li><a href="{url}"{data}><code>{example["number"]}</code> <span>{escape(card.label)}</span></a></li>'
 
 
 def example_of(card: TestCard) -> dict[str, str]:
@@ -135,27 +135,26 @@ def message(heading: str, text: str, *, url: str | None = None, link: str = "") 
 
 
 def home(sessions: list[Json], events: list[Json]) -> str:
+    """What happened lately, newest first, for a developer who wonders."""
+    nothing = '<li class="quiet">None yet.</li>'
     return _fill(
         "home.html",
-        sessions="".join(_session_row(session) for session in sessions) or _empty_row(4),
-        events="".join(_event_row(event) for event in events) or _empty_row(3),
+        sessions="".join(_session_row(session) for session in sessions) or nothing,
+        events="".join(_event_row(event) for event in events) or nothing,
     )
 
 
 def _session_row(session: Json) -> str:
-    name = f"{session['id'][:16]}…"
-    link = _link(session["url"], name, "row") or name
     amount = money(session["amount_total"], session["currency"])
-    return _row(link, amount, session["status"], session["_payment_intent"] or "")
+    name = f"{amount}, {session['status']}"
+    about = f"{session['id'][:24]}… {session['_payment_intent'] or ''}"
+    return _row(_link(session["url"], name, "row") or name, about, session["_email"] or "")
 
 
 def _event_row(event: Json) -> str:
-    return _row(event["type"], event["data"]["object"]["id"], str(event["pending_webhooks"]))
+    waiting = event["pending_webhooks"]
+    return _row(event["type"], event["data"]["object"]["id"], f"{waiting} to deliver" if waiting else "")
 
 
-def _row(*cells: str) -> str:
-    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
-
-
-def _empty_row(columns: int) -> str:
-    return f'<tr><td colspan="{columns}" class="quiet">None yet.</td></tr>'
+def _row(name: str, about: str, end: str) -> str:
+    return f'<li><span>{name}<span class="quiet">{escape(about)}</span></span><span>{escape(end)}</span></li>'

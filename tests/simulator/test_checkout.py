@@ -204,3 +204,12 @@ def test_names_on_the_page_are_escaped(shop: Shop) -> None:
     data = {"currency": "eur", "unit_amount": 2500, "product_data": {"name": "<script>alert(1)</script>"}}
     session = shop.session(line_items=[{"price_data": data, "quantity": 1}])
     assert "<script>alert" not in requests.get(session.url, timeout=20).text
+
+
+def test_browsers_get_the_reason_as_a_page_and_not_as_an_error(shop: Shop) -> None:
+    """Chromium writes every 4xx document into its console."""
+    session = shop.session()
+    form = {"number": DECLINED, "expiry": "12 / 40", "cvc": "123"}
+    answer = requests.post(session.url, form, headers={"Accept": "text/html,*/*"}, timeout=20)
+    assert (answer.status_code, answer.headers["simulator-error"]) == (200, "generic_decline")
+    assert "Your card was declined." in answer.text
