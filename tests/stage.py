@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import requests
 from django.db import connections
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, sync_playwright
 
 from vgchub.local.child import Child
 from vgchub.local.chromium import chromium
@@ -30,7 +30,7 @@ FLAGS = (
     *("--disable-component-update", "--disable-sync"),
 )
 T = TypeVar("T")
-SIZES = {"phone": {"width": 390, "height": 844}, "desktop": {"width": 1280, "height": 900}}
+SIZES = {"phone": ViewportSize(width=390, height=844), "desktop": ViewportSize(width=1280, height=900)}
 
 
 class LiveSite:
