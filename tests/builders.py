@@ -148,7 +148,7 @@ def make_entry(
     if state not in (State.WAITING, State.LEFT):
         values |= {"place": number, "offered_at": now(), "offer_number": _next("registrations_offer_number")}
     if state in SEATED and "seat" not in fields:
-        values["seat"] = division.seats.free().order_by("number").first()
+        values["seat"] = Seat.objects.free().filter(division=division).order_by("number").first()
     if state == State.OFFERED:
         values |= {"offer_expires_at": now() + timedelta(minutes=10), "hold_until": now() + timedelta(minutes=30)}
     if state in (State.CONFIRMED, State.CANCELLED):

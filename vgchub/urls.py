@@ -1,7 +1,10 @@
 """Every address of the site."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
+
+from vgchub import local_pages
 
 handler500 = "vgchub.responses.server_error"
 
@@ -12,3 +15,11 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("stripe/", include("djstripe.urls", namespace="djstripe")),
 ]
+
+if settings.LOCAL_MODE:
+    urlpatterns += [
+        path("styleguide/", local_pages.styleguide, name="styleguide"),
+        path("local/mailbox/", local_pages.mailbox, name="local_mailbox"),
+        path("local/mailbox/<int:pk>/", local_pages.mail, name="local_mail"),
+        path("local/mailbox/<int:pk>/html/", local_pages.mail_html, name="local_mail_html"),
+    ]

@@ -5,12 +5,14 @@ function wallClock(date, timeZone) {
 }
 
 export function addOwnTimes(root = document) {
-  const language = document.documentElement.lang || "en";
+  const page = document.documentElement.lang || "en";
+  const language = navigator.language.startsWith(page) ? navigator.language : page; // the reader's order of day and month
   for (const element of root.querySelectorAll("time[data-zone]:not([data-own-shown])")) {
     const date = new Date(element.dateTime);
     element.dataset.ownShown = "yes";
     if (wallClock(date, element.dataset.zone) === wallClock(date)) continue;
-    const day = element.dataset.style === "time" ? {} : { weekday: "short", day: "numeric", month: "short" };
+    const short = element.dataset.style === "time";
+    const day = short ? { second: "2-digit" } : { weekday: "short", day: "numeric", month: "short" };
     const time = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
     const own = document.createElement("span");
     own.className = "moment__own";
