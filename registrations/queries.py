@@ -21,6 +21,7 @@ class DivisionSeats:
     division: Division
     seats: int
     reserved: int
+    reserved_free: int
     confirmed: int
     offered: int
     waiting: int
@@ -51,6 +52,7 @@ def seat_summary(tournament: Tournament) -> list[DivisionSeats]:
         .annotate(
             seats=Count("pk"),
             reserved=Count("reserved_for"),
+            reserved_free=Count("reserved_for", filter=Q(entry=None)),
             confirmed=Count("pk", filter=Q(entry__state=State.CONFIRMED)),
             offered=Count("pk", filter=Q(entry__state=State.OFFERED)),
             last=Max("entry__confirmed_at"),
@@ -75,6 +77,7 @@ def _division_seats(division: Division, row: dict[str, int], waiting: int) -> Di
         division=division,
         seats=seats,
         reserved=row.get("reserved", 0),
+        reserved_free=row.get("reserved_free", 0),
         confirmed=confirmed,
         offered=row.get("offered", 0),
         waiting=waiting,
