@@ -95,6 +95,8 @@ class Arrival:
     group: rules.Group | None
 
 
+ATTEMPTS = 3
+
 # The row of the tournament is held FOR KEY SHARE: an admitter, a seal or a close, which hold it FOR UPDATE, never run while
 # an arrival number is drawn but not committed, and a join that waited for one of them is judged anew by the same WHERE.
 JOIN = """
@@ -145,8 +147,7 @@ def join_queue(
     if not player_ids or {player.pk for player in players} != set(player_ids):
         raise PlayerNotFoundError
     arrivals = _arrivals(players, tournament, entry_rules(tournament))
-    # The second try is for an entry that ended between our INSERT, which it blocked, and our reading of it.
-    for _attempt in (1, 2):
+    for _attempt in range(ATTEMPTS):
         with transaction.atomic():
             _insert(tournament.pk, arrivals, address_hash, device_hash)
             entries = {
@@ -156,7 +157,9 @@ def join_queue(
             if len(entries) == len(arrivals):
                 return [entries[pk] for pk in player_ids]
             transaction.set_rollback(True)
-    raise _refusal(tournament.pk, arrivals)
+        if refusal := _refusal(tournament.pk, arrivals):
+            raise refusal
+    raise ClosedError
 
 
 def _arrivals(players: Sequence[Player], tournament: Tournament, entry: EntryRules) -> list[Arrival]:
@@ -189,8 +192,12 @@ def _insert(tournament_id: int, arrivals: Sequence[Arrival], address_hash: str, 
         )
 
 
-def _refusal(tournament_id: int, arrivals: Sequence[Arrival]) -> RefusedError:
-    """Why the INSERT took nobody, read afterwards: only for the words."""
+def _refusal(tournament_id: int, arrivals: Sequence[Arrival]) -> RefusedError | None:
+    """Why the INSERT took nobody, read afterwards: only for the words. None if nothing stands against it any more.
+
+    Then registration opened, or an entry that was in the way ended, between the two: whoever comes a millisecond early is not
+    told that registration has closed.
+    """
     tournament = Tournament.objects.get(pk=tournament_id)
     early = min(arrival.group.opens_early_minutes if arrival.group else 0 for arrival in arrivals)
     times = tournament.times(early_minutes=early if tournament.mode == Tournament.Mode.FIRST_COME else 0)
@@ -201,7 +208,12 @@ def _refusal(tournament_id: int, arrivals: Sequence[Arrival]) -> RefusedError:
             return NotOpenYetError(times.first_join_at)
         case rules.Phase.OVER | rules.Phase.CLOSED:
             return ClosedError()
-    return FullError() if tournament.max_waiting is not None else ClosedError()
+    if tournament.closed_at or (tournament.mode == Tournament.Mode.LOTTERY and tournament.entries_sealed_at):
+        return ClosedError()
+    most = tournament.max_waiting
+    if most is not None and QueueEntry.objects.waiting().filter(tournament=tournament).count() >= most:
+        return FullError()
+    return None
 
 
 def leave_queue(*, account: User, public_id: str) -> QueueEntry:
