@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 import redis
+from django.core.management import call_command, get_commands
 from django.test import TransactionTestCase
 from playwright.sync_api import Page
 from pytest_django import DjangoDbBlocker
 
 from tests.databases import Emptier, make_worker_database
-from tests.stage import SIZES, Console, LiveSite, Stage
+from tests.stage import SIZES, Console, LiveSite, Stage, Stripe
 
 STAGE = pytest.StashKey[Stage]()
 
@@ -39,14 +40,34 @@ def _empty_redis(_redis_of_worker: "redis.Redis") -> None:
     _redis_of_worker.flushdb()
 
 
+@pytest.fixture(scope="session")
+def _stripe_of_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stripe]:
+    stripe = Stripe(tmp_path_factory.mktemp("stripe"))
+    yield stripe
+    stripe.stop()
+
+
+@pytest.fixture
+def stripe(_stripe_of_worker: Stripe) -> Stripe:
+    """The simulator, empty."""
+    _stripe_of_worker.control("reset")
+    return _stripe_of_worker
+
+
 @pytest.fixture
 def live_site(
-    transactional_db: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    transactional_db: None,
+    stripe: Stripe,
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> LiveSite:
     """The whole site, running. What the test writes to the database it sees, and the other way round."""
     if STAGE not in request.config.stash:
         request.config.stash[STAGE] = Stage(tmp_path_factory.mktemp("stage"))
-    return request.config.stash[STAGE].site()
+    site = request.config.stash[STAGE].site()
+    if "register_webhook" in get_commands():
+        site.call(call_command, command_name="register_webhook", verbosity=0)
+    return site
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from vgchub.local.ports import free_port
+
 
 def of_this_worker(environment: Mapping[str, str]) -> dict[str, str]:
     """DATABASE_URL and REDIS_URL of this xdist worker; of the run as a whole when there are no workers.
@@ -25,7 +27,19 @@ def of_this_worker(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-os.environ |= of_this_worker(os.environ) | {"LOCAL_MODE": "1", "DEBUG": "0"}
+def addresses() -> dict[str, str]:
+    """Where this worker's site and simulator will answer, for the tests that start them."""
+    site, live, stripe = free_port(), free_port(), free_port()
+    return {
+        "SITE_URL": f"http://127.0.0.1:{site}",
+        "LIVE_URL": f"ws://127.0.0.1:{live}",
+        "STRIPE_API_BASE": f"http://127.0.0.1:{stripe}",
+        "STRIPE_SECRET_KEY": "sk_test_" + "0123456789abcdef" * 2,
+        "STRIPE_WEBHOOK_SECRET": "whsec_" + "0123456789abcdef" * 2,
+    }
+
+
+os.environ |= of_this_worker(os.environ) | addresses() | {"LOCAL_MODE": "1", "DEBUG": "0", "TRUSTED_PROXIES": "1"}
 os.environ.setdefault("SECRET_KEY", "a-key-for-tests-only-0123456789-0123456789-0123456789")
 
 from vgchub.settings import *  # noqa: E402, F403

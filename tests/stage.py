@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import requests
 from django.db import connections
@@ -21,7 +22,6 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, syn
 from vgchub.local.child import Child
 from vgchub.local.chromium import chromium
 from vgchub.local.fingerprint import HOUSE, of_static_files
-from vgchub.local.ports import free_port
 from vgchub.local.site import Site, simulator
 from vgchub.local.supervisor import Supervisor
 
@@ -33,21 +33,43 @@ T = TypeVar("T")
 SIZES = {"phone": ViewportSize(width=390, height=844), "desktop": ViewportSize(width=1280, height=900)}
 
 
-class LiveSite:
-    """web, live, clock, worker, beat and the simulator, on this worker's database and Redis.
+class Stripe:
+    """The simulator, where settings.STRIPE_API_BASE says; started once per worker, forgetful between tests."""
 
-    `url` is where a browser goes, `live_url` where sockets answer, `stripe_url` the simulator.
+    def __init__(self, folder: Path) -> None:
+        self.url = os.environ["STRIPE_API_BASE"]
+        self._supervisor = Supervisor(folder / "log", say=print)
+        self._supervisor.start(simulator(port=urlsplit(self.url).port or 0, folder=folder))
+
+    def stop(self) -> None:
+        self._supervisor.stop()
+
+    def control(self, what: str, **given: Any) -> dict[str, Any]:
+        """Tell its control endpoint: `control("webhooks", held=True)`. Returns its state."""
+        answer = requests.post(f"{self.url}/_control/{what}", json=given, timeout=10)
+        answer.raise_for_status()
+        state: dict[str, Any] = answer.json()
+        return state
+
+    def objects(self, kind: str) -> list[dict[str, Any]]:
+        """All its objects of a kind, such as "payment_intent", the newest first."""
+        answer = requests.get(f"{self.url}/_control/state", params={"kind": kind}, timeout=10)
+        found: list[dict[str, Any]] = answer.json()[kind]
+        return found
+
+
+class LiveSite:
+    """web, live, clock, worker and beat, on this worker's database and Redis; its Stripe is the simulator.
+
+    `url` is where a browser goes, `live_url` where sockets answer.
     """
 
     def __init__(self, folder: Path) -> None:
-        stripe_port = free_port()
-        self.stripe_url = f"http://127.0.0.1:{stripe_port}"
-        self._site = _site(folder, stripe_url=self.stripe_url)
-        self.url = self._site.url
-        self.live_url = f"ws://127.0.0.1:{self._site.live_port}"
+        self.url = os.environ["SITE_URL"]
+        self.live_url = os.environ["LIVE_URL"]
         self._supervisor = Supervisor(folder / "log", say=print)
         try:
-            self._supervisor.start(simulator(port=stripe_port, folder=folder), *self._site.processes())
+            self._supervisor.start(*_site(folder).processes())
         except BaseException:
             self.stop()
             raise
@@ -56,19 +78,12 @@ class LiveSite:
         self._supervisor.stop()
 
     def process(self, name: str) -> Child:
-        """One of web, live, clock, worker, beat, simulator; to look at its log, or to end it."""
+        """One of web, live, clock, worker, beat; to look at its log, or to end it."""
         return self._supervisor.child(name)
 
     def tend(self) -> None:
         """Start again what died, as bin/run does all the time. Call it while waiting for that."""
         self._supervisor.tend()
-
-    def stripe(self, path: str, **given: Any) -> dict[str, Any]:
-        """Tell the simulator's control endpoint: `stripe("webhooks", held=True)`. Returns its state."""
-        answer = requests.post(f"{self.stripe_url}/_control/{path}", json=given, timeout=10)
-        answer.raise_for_status()
-        state: dict[str, Any] = answer.json()
-        return state
 
     def call(self, function: Callable[..., T], **arguments: Any) -> T:
         """Call a service from beside the browser, whose event loop would be in its way."""
@@ -137,19 +152,11 @@ class Stage:
         self._site = self._browser = None
 
 
-def _site(folder: Path, *, stripe_url: str) -> Site:
-    port, live_port = free_port(), free_port()
-    environment = {
-        "DJANGO_SETTINGS_MODULE": "vgchub.settings",
-        "SITE_URL": f"http://127.0.0.1:{port}",
-        "LIVE_URL": f"ws://127.0.0.1:{live_port}",
-        "STRIPE_SECRET_KEY": "sk_test_" + "0123456789abcdef" * 2,
-        "STRIPE_API_BASE": stripe_url,
-        "TRUSTED_PROXIES": "1",
-        "STATIC_ROOT": str(_static_files()),
-    }
-    inherited = {name: os.environ[name] for name in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "LOCAL_MODE", "DEBUG")}
-    return Site(port=port, live_port=live_port, folder=folder, environment={**inherited, **environment})
+def _site(folder: Path) -> Site:
+    """Everything else it inherits from this process's own environment."""
+    ports = [urlsplit(os.environ[name]).port or 0 for name in ("SITE_URL", "LIVE_URL")]
+    environment = {"DJANGO_SETTINGS_MODULE": "vgchub.settings", "STATIC_ROOT": str(_static_files())}
+    return Site(port=ports[0], live_port=ports[1], folder=folder, environment=environment)
 
 
 def _static_files() -> Path:

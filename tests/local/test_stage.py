@@ -7,7 +7,7 @@ import requests
 from playwright.sync_api import Page
 
 from tests.builders import make_user
-from tests.stage import Console, LiveSite
+from tests.stage import Console, LiveSite, Stripe
 
 
 def test_site_answers_from_the_tests_own_database(live_site: LiveSite) -> None:
@@ -20,9 +20,13 @@ def test_site_answers_from_the_tests_own_database(live_site: LiveSite) -> None:
     assert (page.status_code, answer.status_code) == (200, 302)
 
 
-def test_simulator_is_told_what_to_do(live_site: LiveSite) -> None:
-    assert live_site.stripe("webhooks", held=True)["webhooks"]["held"] is True
-    live_site.stripe("reset")
+def test_simulator_is_told_what_to_do(stripe: Stripe) -> None:
+    assert stripe.control("webhooks", held=True)["webhooks"]["held"] is True
+
+
+def test_simulator_has_forgotten_it(stripe: Stripe) -> None:
+    assert "held" not in stripe.control("delay", ms=0)["webhooks"]
+    assert stripe.objects("payment_intent") == []
 
 
 @pytest.mark.browser
