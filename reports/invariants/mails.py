@@ -1,0 +1,64 @@
+"""I14: who is owed a mail."""
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from reports.invariants.asking import Invariant, exceptions, of_tournament
+
+MAILED_WITHIN_MINUTES = 5
+
+# The steps of an entry and the notice that each of them owes. Leaving of one's own accord owes none.
+OWED = f"""
+WITH step AS (
+    SELECT e.pgh_obj_id AS entry_id, e.tournament_id, e.public_id, e.state, coalesce(e.offer_number, 0) AS offer_number,
+           lag(e.state) OVER (PARTITION BY e.pgh_obj_id ORDER BY e.pgh_id) AS before
+    FROM registrations_queueentryevent e
+    WHERE {of_tournament("e.tournament_id")}
+), owed AS (
+    SELECT DISTINCT step.entry_id, step.tournament_id, step.public_id, step.offer_number, kind.kind
+    FROM step JOIN (VALUES
+        ('WAITING', 'OFFERED', 'OFFERED'), ('WAITING', 'OFFERED', 'ENDING'), ('CONFIRMED', 'OFFERED', 'UNSEATED'),
+        (NULL, 'CONFIRMED', 'CONFIRMED'), (NULL, 'PASSED', 'PASSED'), (NULL, 'LAPSED', 'LAPSED'),
+        (NULL, 'CANCELLED', 'CANCELLED'), (NULL, 'CLOSED', 'CLOSED'), (NULL, 'REJECTED', 'REJECTED')
+    ) kind (before, state, kind) ON step.state = kind.state AND step.before = coalesce(kind.before, step.before)
+    WHERE step.state <> step.before
+)
+SELECT t.slug, owed.public_id, owed.kind, owed.offer_number
+FROM owed
+JOIN tournaments_tournament t ON t.id = owed.tournament_id
+LEFT JOIN registrations_notice n
+  ON n.entry_id = owed.entry_id AND n.kind = owed.kind AND n.offer_number = owed.offer_number
+WHERE n.id IS NULL
+ORDER BY 1, 2, 4
+"""  # noqa: S608  only conditions of ours are put in, here and below
+
+OVERDUE = f"""
+SELECT t.slug, n.kind, count(*) AS mails, min(n.due_at) AS oldest
+FROM registrations_notice n
+JOIN registrations_queueentry e ON e.id = n.entry_id
+JOIN tournaments_tournament t ON t.id = e.tournament_id
+WHERE n.mailed_at IS NULL AND n.due_at < statement_timestamp() - make_interval(mins => %(within)s)
+  AND {of_tournament("e.tournament_id")}
+GROUP BY 1, 2 ORDER BY 1, 2
+"""  # noqa: S608
+
+
+def unsent(tournament_id: int | None) -> list[str]:
+    return [
+        *exceptions(
+            OWED,
+            _(
+                "%(slug)s: entry %(public_id)s is owed the mail %(kind)s of offer %(offer_number)s, and none is planned."
+            ),
+            tournament_id,
+        ),
+        *exceptions(
+            OVERDUE,
+            _("%(slug)s: %(mails)s mails %(kind)s are due and not sent, the oldest since %(oldest)s."),
+            tournament_id,
+            within=MAILED_WITHIN_MINUTES,
+        ),
+    ]
+
+
+INVARIANTS = (Invariant("I14", gettext_lazy("Every mail due was sent or is scheduled."), unsent),)
