@@ -13,6 +13,9 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts import rules
+from accounts.countries import COUNTRIES
+
+_COUNTRY_NAMES = dict(COUNTRIES)
 
 
 class UserManager(BaseUserManager["User"]):
@@ -42,7 +45,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         default=False,
         help_text=_("Sees every organization. Organizers are members of one instead."),
     )
-    is_active = models.BooleanField(_("active"), default=True)
+    is_active = models.BooleanField(_("active"), default=True)  # type: ignore[misc]  # the base has a plain True
     joined_at = models.DateTimeField(_("joined at"), default=timezone.now, editable=False)
 
     objects = UserManager()
@@ -115,6 +118,10 @@ class Player(models.Model):
     def __str__(self) -> str:
         return self.display_name
 
+    @property
+    def country_name(self) -> str:
+        return str(_COUNTRY_NAMES.get(self.country, self.country))
+
     def facts(self, *, memberships: frozenset[int] = frozenset()) -> rules.PlayerFacts:
         """The plain values that eligibility is decided on; `memberships` are ids of PriorityGroups."""
         return rules.PlayerFacts(
@@ -151,3 +158,35 @@ class Consent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.text_version}"
+
+
+class EmailCode(models.Model):
+    """The code that was last mailed to prove an address: one per account, kept as a keyed hash only.
+
+    It stands here and not in the session, so that its tries are counted over all devices and without Redis.
+    """
+
+    TRIES = 5
+
+    account = models.OneToOneField(User, models.CASCADE, related_name="email_code")
+    # The account's own address, or the one it is to have once this is typed.
+    email = models.EmailField()
+    code_hash = models.CharField(max_length=64)
+    sent_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    tries_left = models.PositiveSmallIntegerField(default=TRIES)
+    # How many were mailed since when: a mailbox can't be flooded, nor all codes be tried.
+    counted_from = models.DateTimeField()
+    mailed = models.PositiveSmallIntegerField(default=1)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(tries_left__lte=5), name="emailcode_has_at_most_5_tries"),
+            models.CheckConstraint(
+                condition=models.Q(sent_at__lt=models.F("expires_at"), counted_from__lte=models.F("sent_at")),
+                name="emailcode_times_in_order",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.email

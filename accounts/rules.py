@@ -11,6 +11,10 @@ AGE_OF_CONSENT = {
 }  # fmt: skip
 AGE_OF_CONSENT_UNKNOWN = 16
 
+# Versions of the texts that people agree to; a change of meaning is a new version.
+TERMS_VERSION = "2026-11-22"
+GUARDIAN_TEXT_VERSION = "2026-11-22"
+
 
 @dataclass(frozen=True)
 class PlayerFacts:
@@ -29,6 +33,11 @@ def age_on(birth_date: date, day: date) -> int:
     return day.year - birth_date.year - ((day.month, day.day) < (birth_date.month, birth_date.day))
 
 
+def age_of_consent(country: str) -> int:
+    """Age in years from which somebody of this country agrees alone."""
+    return AGE_OF_CONSENT.get(country, AGE_OF_CONSENT_UNKNOWN)
+
+
 def needs_guardian(birth_date: date, country: str, day: date) -> bool:
     """Whether a player of this age and country can't agree alone."""
-    return age_on(birth_date, day) < AGE_OF_CONSENT.get(country, AGE_OF_CONSENT_UNKNOWN)
+    return age_on(birth_date, day) < age_of_consent(country)
