@@ -8,6 +8,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from psycopg_pool import PoolTimeout
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -18,6 +19,13 @@ from vgchub.errors import RefusedError
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5
+
+
+class TooManyRequestsError(RefusedError):
+    code = "too_many_requests"
+    status = 429
+    message = gettext_lazy("That was tried too often.")
+    remedy = gettext_lazy("Wait a minute, then try again. Your place in line is not touched by this.")
 
 
 DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout)
@@ -45,6 +53,11 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if isinstance(sys.exc_info()[1], DATABASE_AWAY):
         return database_away(request)
     return render(None, "500.html", status=500)  # type: ignore[arg-type]
+
+
+def too_many_requests(request: HttpRequest) -> HttpResponse:
+    """handler429: a limit of allauth was reached."""
+    return refused(request, TooManyRequestsError(retry_after=60))
 
 
 def refused(request: HttpRequest, error: RefusedError) -> HttpResponse:

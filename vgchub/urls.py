@@ -6,12 +6,13 @@ from django.urls import include, path
 
 from vgchub import local_pages
 
+handler429 = "vgchub.responses.too_many_requests"  # allauth's limits answer with it
 handler500 = "vgchub.responses.server_error"
 
 urlpatterns = [
     path("", include("tournaments.urls")),
     path("", include("registrations.urls")),
-    path("accounts/", include("allauth.urls")),
+    path("", include("accounts.urls")),
     path("admin/", admin.site.urls),
     path("stripe/", include("djstripe.urls", namespace="djstripe")),
 ]
