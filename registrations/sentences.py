@@ -4,8 +4,15 @@ The same templates are filled in here for the page, and by static/js/live.js whe
 """
 
 from collections.abc import Mapping
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext as _
+
+from registrations.models import QueueEntry
+from registrations.rules import State
+from tournaments.models import Tournament
+from vgchub import words
 
 
 def templates() -> dict[str, str]:
@@ -31,12 +38,6 @@ def templates() -> dict[str, str]:
 UNLIKELY = 0.10
 
 
-def ordinal(number: int) -> str:
-    """1st, 2nd, 3rd, 3,420th; translators of other languages set the pattern in which {n} stands for the number."""
-    suffix = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number:,}{suffix}"
-
-
 def waiting(standing: Mapping[str, object]) -> str:
     """The sentence of somebody in line.
 
@@ -55,14 +56,14 @@ def waiting(standing: Mapping[str, object]) -> str:
 
 
 def _in_line(say: dict[str, str], position: int, division: str) -> str:
-    return say["next" if position == 1 else "waiting"] % {"position": ordinal(position), "division": division}
+    return say["next" if position == 1 else "waiting"] % {"position": words.ordinal(position), "division": division}
 
 
 def _open_seats(say: dict[str, str], standing: Mapping[str, object]) -> str:
     open_seats = int(str(standing["open"]))
     if not open_seats:
-        return say["sold_out"] % {"seats": f"{standing['seats']:,}"}
-    return say["open_one"] if open_seats == 1 else say["open"] % {"open": f"{open_seats:,}"}
+        return say["sold_out"] % {"seats": words.number(int(str(standing["seats"])))}
+    return say["open_one"] if open_seats == 1 else say["open"] % {"open": words.number(open_seats)}
 
 
 def _pace(say: dict[str, str], minutes: float) -> str:
@@ -70,3 +71,62 @@ def _pace(say: dict[str, str], minutes: float) -> str:
         return say["pace_hours"] % {"hours": round(minutes / 60)}
     rounded = max(1, round(minutes))
     return say["pace_one"] if rounded == 1 else say["pace"] % {"minutes": rounded}
+
+
+# --- Everybody who does not stand in a moving line ---------------------------------------------------------------
+
+
+def standing_still(entry: QueueEntry, *, seats: int, sold_out_at: datetime | None, now: datetime) -> str:
+    """The sentence of an entry that has no position: before a draw, with an offer or a seat, or over."""
+    zone = ZoneInfo(entry.tournament.time_zone)
+    match entry.state:
+        case State.WAITING:
+            return _before_the_draw(entry.tournament, zone, now)
+        case State.OFFERED:
+            return _offered(entry, zone)
+        case State.CONFIRMED:
+            return _("You're in. %(division)s, seat %(seat)s.") % _names(entry)
+        case State.PASSED:
+            return _("You missed an offer. Step back in once and you are served from your old place.")
+        case State.CLOSED if not entry.tournament.cancelled_at and sold_out_at:
+            return _(
+                "All %(seats)s %(division)s seats were confirmed; the last one %(time)s. No seat came down the line to you."
+            ) % {**_names(entry), "seats": words.number(seats), "time": words.moment(sold_out_at, zone, now=now)}
+        case _:
+            return _ended(entry)
+
+
+def _names(entry: QueueEntry) -> dict[str, object]:
+    return {"division": entry.division.name, "seat": entry.seat.number if entry.seat else ""}
+
+
+def _before_the_draw(tournament: Tournament, zone: ZoneInfo, now: datetime) -> str:
+    if tournament.mode == Tournament.Mode.LOTTERY and tournament.seals_at:
+        return _("You have entered. Entries close %(closes)s; the order of all is drawn at random after %(seals)s.") % {
+            "closes": words.moment(tournament.closes_at, zone, now=now),
+            "seals": words.moment(tournament.seals_at, zone, now=now),
+        }
+    return _(
+        "You are in. When registration opens, %(opens)s, the order of everyone here is drawn at random; "
+        "coming earlier gives no advantage."
+    ) % {"opens": words.moment(tournament.opens_at, zone, now=now)}
+
+
+def _offered(entry: QueueEntry, zone: ZoneInfo) -> str:
+    assert entry.offer_expires_at is not None  # noqa: S101  the database's own rule
+    until = f"{entry.offer_expires_at.astimezone(zone):%H:%M:%S} ({words.zone_name(zone)})"
+    if entry.checkout_at:
+        return _("Finish paying until %(until)s. If the card fails you get more time.") % {"until": until}
+    return _("A %(division)s seat is yours until %(until)s.") % {**_names(entry), "until": until}
+
+
+def _ended(entry: QueueEntry) -> str:
+    if entry.state == State.CLOSED and entry.tournament.cancelled_at:
+        return _("The tournament was cancelled, so nobody waits any more.")
+    return {
+        State.LEFT: _("You have left the line."),
+        State.CANCELLED: _("The seat was given back."),
+        State.LAPSED: _("A second offer ran out, so this entry is over."),
+        State.CLOSED: _("Registration has ended, and no seat came down the line to you."),
+        State.REJECTED: _("This entry was taken out by the tournament's staff."),
+    }[State(entry.state)]

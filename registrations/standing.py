@@ -4,12 +4,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
+
 from registrations import queries, sentences
 from registrations.line import BLOCK, Expected, block_of, chance_of_seat, minutes_to_wait, position, unpack
 from registrations.models import QueueEntry
 from registrations.publisher import LineStore, block_field, head_of
 from registrations.rules import State
 from tournaments.models import Tournament
+
+KINDS = {
+    State.WAITING: "waiting",
+    State.OFFERED: "offered",
+    State.CONFIRMED: "confirmed",
+    State.PASSED: "trouble",
+}
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,16 @@ class Standing:
     block: str  # the bitmap of its block, base64, or ""
 
     @property
+    def kind(self) -> str:
+        """The colour and icon of its state."""
+        return KINDS.get(State(self.entry.state), "ended")
+
+    @property
+    def likely(self) -> int:
+        """How many of the line a seat will likely come down to."""
+        return min(self.division.waiting, round(self.division.mean))
+
+    @property
     def field(self) -> str:
         """The name of its block in the published line, or "" without a place."""
         entry = self.entry
@@ -65,7 +84,10 @@ def _standing(entry: QueueEntry, head: dict[str, Any], blocks: dict[str, str]) -
     sold_out_at = numbers.pop("sold_out_at")
     division = Division(**numbers, sold_out_at=sold_out_at and datetime.fromisoformat(sold_out_at))
     if entry.state != State.WAITING or entry.place is None:
-        return Standing(entry, division, None, None, None, "", "")
+        still = sentences.standing_still(
+            entry, seats=division.seats, sold_out_at=division.sold_out_at, now=timezone.now()
+        )
+        return Standing(entry, division, None, None, None, still, "")
     block = blocks.get(block_field(entry.division_id, entry.priority, block_of(entry.place)), "")
     own = position(lanes, unpack(block), entry.priority, entry.place) if _in_block(block, entry.place) else None
     own = own or queries.queue_position(entry) or 1

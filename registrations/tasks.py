@@ -2,17 +2,17 @@
 
 from celery import shared_task
 
+from vgchub.celery import wake_on_commit
+
 
 @shared_task(expires=60)
 def send_notices() -> None:
-    """Queue the mails that are due, then let them be sent."""
-    from post_office.mail import send_queued_mail_until_done
+    """Queue the mails that are due, and let them be sent."""
+    from registrations.services.notices import send_due_notices
+    from vgchub.tasks import send_mail
 
-    from registrations.services.notices import BATCH, send_due_notices
-
-    while send_due_notices() == BATCH:
-        pass
-    send_queued_mail_until_done()
+    while send_due_notices():
+        wake_on_commit(send_mail)
 
 
 @shared_task(expires=60)

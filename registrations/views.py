@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from dataclasses import asdict
 from typing import Any
 
 from django.conf import settings
@@ -19,7 +20,7 @@ from accounts.models import User
 from registrations import limits, passes, queries, sentences, services
 from registrations.forms import JoinForm
 from registrations.models import QueueEntry
-from registrations.standing import standings
+from registrations.standing import Standing, standings
 from tournaments.models import Tournament
 from tournaments.queries import database_now
 from vgchub.ratelimit import address_prefix, client_address
@@ -77,17 +78,23 @@ def queue(request: SignedInRequest, slug: str) -> HttpResponse:
 
 
 def _queue_context(request: SignedInRequest, tournament: Tournament, entries: list[QueueEntry]) -> dict[str, Any]:
-    standing, head = standings(tournament, entries)
+    standing, _head = standings(tournament, entries)
     return {
         "tournament": tournament,
         "standings": standing,
-        "head": head,
+        "divisions": _own_divisions(standing),
         "now": database_now(),
         "socket_pass": passes.issue(tournament.pk, request.user.pk, entries),
         "sentences": sentences.templates(),
         "unlikely": sentences.UNLIKELY,
         "moves": any(entry.is_live for entry in entries),
     }
+
+
+def _own_divisions(standing: list[Standing]) -> list[dict[str, Any]]:
+    """The divisions of my entries, each once, with their public numbers."""
+    own = {s.entry.division_id: s for s in standing}
+    return [{"id": pk, "name": s.entry.division.name, **asdict(s.division)} for pk, s in own.items()]
 
 
 @require_safe

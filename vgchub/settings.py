@@ -175,7 +175,14 @@ CELERY_TASK_ROUTES = {
 }
 CELERY_DB_REUSE_MAX = 1000
 # What comes late is dropped, the next one does its work: nothing piles up while the workers are away.
+# Sweeps: each finds in the database what a lost wake-up left. They expire instead of piling up.
 CELERY_BEAT_SCHEDULE = {
+    "send_notices": {"task": "registrations.tasks.send_notices", "schedule": 10, "options": {"expires": 10}},
+    "close_registrations": {
+        "task": "registrations.tasks.close_registrations",
+        "schedule": 15,
+        "options": {"expires": 15},
+    },
     "seal_history": {"task": "reports.tasks.seal_history", "schedule": 10, "options": {"expires": 10}},
 }
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

@@ -8,7 +8,6 @@ from django.db import transaction
 from django.db.models import F
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils.formats import date_format
 from post_office import mail
 
 from registrations.models import Notice, QueueEntry, QueueEntryQuerySet
@@ -17,6 +16,7 @@ from registrations.tasks import send_notices
 from tournaments.queries import database_now
 from vgchub.celery import wake_on_commit
 from vgchub.pages import absolute
+from vgchub.words import moment
 
 BATCH = 100
 
@@ -43,16 +43,17 @@ def postpone(entries: QueueEntryQuerySet, more: timedelta) -> None:
 def send_due_notices() -> int:
     """Render and queue one batch of due mails; returns how many rows were dealt with."""
     with transaction.atomic():
+        now = database_now()
         batch = list(
             Notice.objects.select_for_update(skip_locked=True, of=("self",))
-            .filter(mailed_at=None, due_at__lte=database_now())
+            .filter(mailed_at=None, due_at__lte=now)
             .select_related("entry__tournament", "entry__player__account", "entry__division", "entry__seat")
             .order_by("due_at")[:BATCH]
         )
         for notice in batch:
             if _still_true(notice):
-                _queue(notice)
-        Notice.objects.filter(pk__in=[notice.pk for notice in batch]).update(mailed_at=database_now())
+                _queue(notice, now)
+        Notice.objects.filter(pk__in=[notice.pk for notice in batch]).update(mailed_at=now)
     return len(batch)
 
 
@@ -66,9 +67,9 @@ def _still_true(notice: Notice) -> bool:
     return entry.state == State.OFFERED and entry.offer_number == notice.offer_number
 
 
-def _queue(notice: Notice) -> None:
+def _queue(notice: Notice, now: datetime) -> None:
     entry = notice.entry
-    context = _words(entry)
+    context = _words(entry, now)
     name = f"registrations/mail/{notice.kind.lower()}"
     subject = " ".join(render_to_string(f"{name}_subject.txt", context).split())
     text = render_to_string(f"{name}.txt", context)
@@ -82,23 +83,16 @@ def _queue(notice: Notice) -> None:
     )
 
 
-def _words(entry: QueueEntry) -> dict[str, object]:
+def _words(entry: QueueEntry, now: datetime) -> dict[str, object]:
     """What mails may say of an entry: plain words, so that translators can move them about."""
-    tournament = entry.tournament
+    tournament, expires_at = entry.tournament, entry.offer_expires_at
     return {
         "tournament": tournament.name,
         "tournament_cancelled": tournament.cancelled_at is not None,
         "player": entry.player.display_name,
         "division": entry.division.name,
         "seat": entry.seat.number if entry.seat else "",
-        "until": _at_the_venue(entry.offer_expires_at, tournament.time_zone),
+        "until": moment(expires_at, ZoneInfo(tournament.time_zone), now=now) if expires_at else "",
         "live_url": absolute(reverse("queue", args=[tournament.slug])),
         "entry_url": absolute(entry.get_absolute_url()),
     }
-
-
-def _at_the_venue(moment: datetime | None, zone: str) -> str:
-    """Such as "Saturday 28 November, 20:24 (Europe/Berlin)": mails are read anywhere, so the zone is said."""
-    if moment is None:
-        return ""
-    return f"{date_format(moment.astimezone(ZoneInfo(zone)), 'l j F, H:i')} ({zone})"

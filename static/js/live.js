@@ -4,10 +4,14 @@
 // blocks that moved. With the own place that gives the exact position, without asking the server. Whatever concerns one entry
 // alone arrives as "entry.changed", and the page's part is fetched again.
 
+import { drawLine } from "./line.js";
+import { countOver, moveSeats } from "./seats.js";
+
 const BLOCK = 1024;
 const BACK_OFF_MS = [500, 1000, 2000, 4000, 8000, 15000];
 const REFRESH_WITHOUT_SOCKET_MS = 15000;
 
+const plainTitle = document.title;
 const blocks = new Map();
 let socket = null;
 let attempts = 0;
@@ -87,7 +91,8 @@ function show(text) {
   const say = JSON.parse(document.getElementById("sentences").textContent);
   const unlikely = Number(root().dataset.unlikely);
   for (const element of entries()) showEntry(element, head, say, unlikely);
-  document.dispatchEvent(new CustomEvent("line-moved", { detail: head }));
+  moveSeats(head.divisions);
+  showNotices(head);
 }
 
 function showEntry(element, head, say, unlikely) {
@@ -96,13 +101,14 @@ function showEntry(element, head, say, unlikely) {
   if (state !== "WAITING" || place === "" || !division || !blocks.get(field)) return;
   const position = positionIn(division, bitmap(blocks.get(field)), Number(priority), Number(place));
   if (position === null) return;
-  const number = element.querySelector("[data-position]");
-  if (number) number.textContent = thousands.format(position);
+  countOver(element.querySelector("[data-position]"), position);
   const words = sentence(say, { position, name, division, paused: head.paused, unlikely });
-  const spoken = element.querySelector("[data-sentence]");
-  if (spoken && spoken.textContent.trim() !== words) spoken.textContent = words;
-  element.dispatchEvent(new CustomEvent("position", { bubbles: true, detail: { position, division } }));
-  document.title = document.title.replace(/^(\([\d,]+\) )?/, `(${thousands.format(position)}) `);
+  const shown = element.querySelector(".state-sentence__text");
+  if (shown.textContent.trim() !== words) shown.textContent = words;
+  const likely = Math.min(division.waiting, Math.round(division.mean));
+  drawLine(element.querySelector("[data-line]"), { waiting: division.waiting, position, likely });
+  speak(position, words);
+  document.title = `(${thousands.format(position)}) ${plainTitle}`;
 }
 
 function learnBlocks() {
@@ -118,6 +124,25 @@ function receive(event) {
   const message = JSON.parse(event.data);
   if (message.kind === "line") show(message);
   else fetchAgain();
+}
+
+function showNotices({ paused, message }) {
+  document.getElementById("paused").hidden = !paused;
+  const notice = document.getElementById("organizer-message");
+  notice.hidden = !message;
+  const words = notice.querySelector("p:not(.notice__title)");
+  if (words && words.textContent.trim() !== message.trim()) words.textContent = message;
+  else if (!words && message) fetchAgain();
+}
+
+// Screen readers hear the position at set steps, not at each move: every 10%, and each of the last ten.
+let spokenAt = Infinity;
+
+function speak(position, words) {
+  if (position > 10 && position > spokenAt * 0.9) return;
+  if (position === spokenAt) return;
+  if (spokenAt !== Infinity) document.getElementById("spoken").textContent = words;
+  spokenAt = position;
 }
 
 // --- The socket ----------------------------------------------------------------------------------------------------
@@ -165,6 +190,9 @@ document.addEventListener("htmx:afterSettle", () => {
 
 // The pass names the blocks that are wanted; a new one is needed only when an entry stands in a block not known yet.
 const placesChanged = () => entries().some(({ dataset }) => dataset.field && !blocks.has(dataset.field));
+
+// An offer whose countdown ends lapses within the second: see what became of it.
+document.addEventListener("countdown:over", () => setTimeout(fetchAgain, 1500));
 
 if (root()) {
   learnBlocks();
