@@ -68,6 +68,7 @@ class Payment(models.Model):
     released_at = models.DateTimeField(_("seat given up"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
     kept_minor = models.PositiveIntegerField(_("kept by the refund rule, in cents"), default=0)
+    release_reason = models.CharField(_("why it was given up"), max_length=200, blank=True)
     failure_code = models.CharField(_("last problem, code"), max_length=64, blank=True)
     failure_message = models.TextField(_("last problem"), blank=True)
 
@@ -110,6 +111,11 @@ class Payment(models.Model):
             ),
             models.CheckConstraint(
                 condition=~Q(state=State.VOIDED) | Q(released_at__isnull=False), name="payment_voided_was_released"
+            ),
+            models.CheckConstraint(
+                condition=Q(released_at=None, release_reason="")
+                | (Q(released_at__isnull=False) & ~Q(release_reason="")),
+                name="payment_released_with_a_reason",
             ),
             models.CheckConstraint(
                 condition=(Q(state__in=OPEN) & Q(due_at__isnull=False)) | (~Q(state__in=OPEN) & Q(due_at=None)),

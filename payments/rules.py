@@ -50,6 +50,7 @@ AUTHORISATION_USED = timedelta(days=6)  # of the seven that a card's bank holds 
 
 SESSION_SHORTEST = timedelta(minutes=31)  # Stripe's 30, and one for a repeated call
 SESSION_LONGEST = timedelta(hours=23, minutes=50)
+SESSION_STARTABLE = timedelta(minutes=30, seconds=15)  # what must be left of a planned end when Stripe is asked
 
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=10)
@@ -57,7 +58,7 @@ LONGEST_PAUSE = timedelta(minutes=10)
 
 def pause(attempts: int) -> timedelta:
     """How long to wait before the next try after `attempts` that failed: 5 s, doubling up to ten minutes."""
-    return min(FIRST_PAUSE * 2 ** min(attempts, 10), LONGEST_PAUSE)
+    return min(FIRST_PAUSE * (1 << min(attempts, 10)), LONGEST_PAUSE)
 
 
 def session_expiry(now: datetime, hold_until: datetime) -> datetime:
