@@ -184,6 +184,8 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 15},
     },
     "seal_history": {"task": "reports.tasks.seal_history", "schedule": 10, "options": {"expires": 10}},
+    "sweep_payments": {"task": "payments.tasks.sweep", "schedule": 3, "options": {"expires": 3}},
+    "sweep_paid_seats": {"task": "payments.tasks.sweep_seats", "schedule": 60, "options": {"expires": 60}},
 }
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
@@ -336,7 +338,11 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="VGC Hub <seats@vgchu
 STRIPE_LIVE_MODE = STRIPE_SECRET_KEY.startswith(("sk_live_", "rk_live_"))
 STRIPE_LIVE_SECRET_KEY = STRIPE_SECRET_KEY if STRIPE_LIVE_MODE else ""
 STRIPE_TEST_SECRET_KEY = "" if STRIPE_LIVE_MODE else STRIPE_SECRET_KEY
+if STRIPE_API_BASE:
+    STRIPE_API_HOST = STRIPE_API_BASE
 DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"
+# dj-stripe checks the signature and keeps what came; what it means is asked of Stripe later, outside of its transaction.
+DJSTRIPE_WEBHOOK_EVENT_CALLBACK = "payments.webhook.receive"
 MIGRATION_MODULES = {"djstripe": "vgchub.djstripe_migrations"}  # its own, squashed: 2 s instead of 40
 
 # --- Logging -------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ urlpatterns = [
     path("", include("tournaments.urls")),
     path("", include("registrations.urls")),
     path("", include("accounts.urls")),
+    path("", include("payments.urls")),
     path("admin/", admin.site.urls),
     path("stripe/", include("djstripe.urls", namespace="djstripe")),
 ]

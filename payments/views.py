@@ -1,0 +1,96 @@
+"""The pages of paying: take up an offer, come back from Stripe, give a paid seat back."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from accounts.models import User
+from payments import services
+from payments.forms import CancelForm
+from payments.models import Payment
+from registrations.models import QueueEntry
+from registrations.rules import State
+from registrations.services.joining import own_entry
+
+
+class SignedInRequest(HttpRequest):
+    """What `login_required` promises."""
+
+    user: User
+
+
+@require_POST
+@login_required
+def take_up(request: SignedInRequest, public_id: str) -> HttpResponse:
+    """Take up an offer: on to Stripe's page, or straight to the confirmed seat where nothing is to be paid."""
+    checkout_url = services.start_payment(account=request.user, public_id=public_id)
+    if checkout_url is None:
+        return redirect("payment_return", public_id=public_id)
+    # 303: the browser follows with GET, to a place that the CSP's form-action names.
+    return HttpResponse(status=303, headers={"Location": checkout_url})
+
+
+@require_safe
+@login_required
+@never_cache
+def payment_return(request: SignedInRequest, public_id: str) -> HttpResponse:
+    """Back from Stripe: ask it ourselves, since its webhook may be late, and say how it went. Asks again until it is known."""
+    entry = own_entry(request.user, public_id)
+    payment = Payment.objects.open().filter(entry=entry).first()
+    if payment is not None:
+        services.settle_payment(payment_id=payment.pk)
+        entry.refresh_from_db()
+    return render(request, "payments/return.html", _outcome(entry))
+
+
+def _outcome(entry: QueueEntry) -> dict[str, Any]:
+    """Template context: the entry, its latest payment, and which of the page's stories it is."""
+    payment = entry.payments.first()
+    if entry.state == State.CONFIRMED:
+        story = "confirmed"
+    elif payment is not None and payment.state == Payment.State.CREATED and entry.state == State.OFFERED:
+        story = "declined" if payment.failure_code else "waiting"
+    else:
+        story = "offered" if entry.state == State.OFFERED else "gone"
+    return {"entry": entry, "tournament": entry.tournament, "payment": payment, "story": story}
+
+
+@require_safe
+@login_required
+@never_cache
+def checkout_left(request: SignedInRequest, public_id: str) -> HttpResponse:
+    """Stripe's "back" link: nothing was paid. The live page shows the offer, which goes on."""
+    entry = own_entry(request.user, public_id)
+    payment = entry.payments.first()
+    if entry.state == State.OFFERED and payment is not None and payment.failure_message:
+        reason = _("Your card was refused: %(reason)s You can try again, also with another card.")
+        messages.warning(request, reason % {"reason": payment.failure_message})
+    elif entry.state == State.OFFERED:
+        messages.info(request, _("Nothing was paid. The seat is held until the time shown; you can still pay."))
+    return redirect("queue", slug=entry.tournament.slug)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+@never_cache
+def cancel(request: SignedInRequest, public_id: str) -> HttpResponse:
+    """Give a confirmed seat back: GET says what is refunded, POST does it."""
+    form = CancelForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        cancelled = services.cancel_and_refund(
+            account=request.user, public_id=public_id, expected_minor=form.cleaned_data["expected_minor"]
+        )
+        messages.success(request, _("%(player)s's seat is given back.") % {"player": cancelled.player.display_name})
+        return redirect("queue", slug=cancelled.tournament.slug)
+    entry = own_entry(request.user, public_id)
+    if entry.state != State.CONFIRMED:
+        return redirect("queue", slug=entry.tournament.slug)
+    terms = services.cancellation_terms(entry)
+    context = {"entry": entry, "tournament": entry.tournament, "terms": terms}
+    return render(request, "payments/cancel.html", context)
