@@ -12,7 +12,7 @@ from accounts.models import User
 from registrations.models import Notice, QueueEntry
 from registrations.rules import CARD_RETRY_MINUTES, State
 from registrations.services import notices
-from registrations.services.joining import NotInQueueError, own_entry
+from registrations.services.joining import NotInQueueError, any_entry, own_entry
 from registrations.services.offering import lapse
 from tournaments.models import Tournament
 from tournaments.queries import database_now
@@ -147,13 +147,14 @@ def waive_fee(*, public_id: str, by: User, reason: str) -> QueueEntry:
     """Staff let somebody in without the fee, with a written reason; the offer is then confirmed with one click.
 
     Raises:
-        NotInQueueError: the entry is confirmed or over
+        EntryNotFoundError
+        NotInQueueError: the entry is confirmed or over, or its checkout has begun
     """
     with transaction.atomic(), pghistory.context(service="waive_fee", by=by.pk, reason=reason):
         waived = QueueEntry.objects.filter(
             public_id=public_id, state__in=[State.WAITING, State.OFFERED, State.PASSED], checkout_at=None
         ).update(waived_by=by, waiver_reason=reason)
-        entry = QueueEntry.objects.select_related("player").get(public_id=public_id)
+        entry = any_entry(public_id)
         if not waived:
             raise NotInQueueError(entry.state)
         _tell(entry)

@@ -276,3 +276,11 @@ def own_entry(account: User, public_id: str) -> QueueEntry:
         return QueueEntry.objects.of(account).select_related("tournament", "player").get(public_id=public_id)
     except QueueEntry.DoesNotExist:
         raise EntryNotFoundError from None
+
+
+def any_entry(public_id: str) -> QueueEntry:
+    """The entry with this id, whosever it is: for staff. EntryNotFoundError if there is none."""
+    try:
+        return QueueEntry.objects.select_related("tournament", "player").get(public_id=public_id)
+    except QueueEntry.DoesNotExist:
+        raise EntryNotFoundError from None

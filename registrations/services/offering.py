@@ -14,7 +14,7 @@ from registrations import rules
 from registrations.models import Notice, QueueEntry
 from registrations.rules import State
 from registrations.services import notices
-from registrations.services.joining import EntryNotFoundError, NotInQueueError
+from registrations.services.joining import NotInQueueError, any_entry
 from tournaments.models import Seat, Tournament
 from tournaments.queries import database_now
 from tournaments.rules import Phase
@@ -148,13 +148,10 @@ def grant_seat(*, public_id: str, by: User, reason: str) -> QueueEntry:
         EntryNotFoundError, NotInQueueError, NoFreeSeatError
     """
     with transaction.atomic(), pghistory.context(service="grant_seat", by=by.pk, reason=reason):
-        try:
-            entry = QueueEntry.objects.select_related("tournament").get(public_id=public_id)
-        except QueueEntry.DoesNotExist:
-            raise EntryNotFoundError from None
-        tournament = Tournament.objects.locked().get(pk=entry.tournament_id)
+        tournament = Tournament.objects.locked().get(pk=any_entry(public_id).tournament_id)
         now = database_now()
-        entry.refresh_from_db()
+        # Leaving needs no lock of the tournament, so that the entry is held as well.
+        entry = QueueEntry.objects.select_for_update().get(public_id=public_id)
         if (
             entry.state != State.WAITING
             or entry.place is None
@@ -162,7 +159,7 @@ def grant_seat(*, public_id: str, by: User, reason: str) -> QueueEntry:
         ):
             raise NotInQueueError(entry.state)
         seat = _seat_to_grant(entry)
-        QueueEntry.objects.filter(pk=entry.pk, state=State.WAITING).update(granted_by=by, grant_reason=reason)
+        QueueEntry.objects.filter(pk=entry.pk).update(granted_by=by, grant_reason=reason)
         _offer(tournament, [(entry.pk, seat.pk)], now)
         entry.refresh_from_db()
     return entry

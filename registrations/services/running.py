@@ -12,7 +12,7 @@ from accounts.models import User
 from registrations.models import Notice, QueueEntry
 from registrations.rules import State
 from registrations.services import notices
-from registrations.services.joining import CancelledError, NotInQueueError
+from registrations.services.joining import CancelledError, NotInQueueError, any_entry
 from registrations.services.offering import add_time
 from tournaments import rules
 from tournaments.models import Division, Seat, Tournament
@@ -183,6 +183,7 @@ def reject_entry(*, public_id: str, by: User, reason: str) -> QueueEntry:
     """Staff take an entry out, with a reason, from any live state. Money is payments' (`payments.services`).
 
     Raises:
+        EntryNotFoundError
         NotInQueueError: it is over already
     """
     with transaction.atomic(), pghistory.context(service="reject_entry", by=by.pk, reason=reason):
@@ -194,7 +195,7 @@ def reject_entry(*, public_id: str, by: User, reason: str) -> QueueEntry:
                 state=State.REJECTED, seat=None, offer_expires_at=None, hold_until=None, checkout_at=None, ended_at=now
             )
         )
-        entry = QueueEntry.objects.select_related("player").get(public_id=public_id)
+        entry = any_entry(public_id)
         if not rejected:
             raise NotInQueueError(entry.state)
         notices.due([entry], Notice.Kind.REJECTED, now)
