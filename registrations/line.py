@@ -115,7 +115,7 @@ class Flow:
     confirmed: int
     taken_up: int  # offers that ended in a confirmation
     missed: int  # offers that ended otherwise
-    cancelled: int  # confirmed seats that were given back
+    cancelled: int  # of those taken up, how many were given back
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,211 @@
+"""What the clock publishes: exact, only when it moved, and all of it again when Redis has forgotten."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import redis
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django_redis import get_redis_connection
+
+from registrations.models import QueueEntry
+from registrations.publisher import LinePublisher, LineStore, line_channel
+from registrations.queries import queue_position
+from registrations.rules import State
+from registrations.services import cancel_entry, leave_queue, offer_seats, pause_tournament
+from registrations.standing import standings
+from tests.builders import make_entry, make_group, make_player, make_staff, make_tournament
+from tournaments.models import Tournament
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def tournament() -> Tournament:
+    return make_tournament(seats=2)
+
+
+@pytest.fixture
+def publisher() -> LinePublisher:
+    return LinePublisher()
+
+
+class Listener:
+    """What a live process hears of one tournament."""
+
+    def __init__(self, tournament: Tournament) -> None:
+        self.pubsub = get_redis_connection("default").pubsub(ignore_subscribe_messages=True)
+        self.pubsub.subscribe(line_channel(tournament.pk))
+        self.pubsub.get_message(timeout=1)
+
+    def texts(self) -> list[Any]:
+        found = []
+        while message := self.pubsub.get_message(timeout=0.05):
+            found.append(json.loads(message["data"]))
+        return found
+
+
+@pytest.fixture
+def heard(tournament: Tournament) -> Iterator[Listener]:
+    listener = Listener(tournament)
+    yield listener
+    listener.pubsub.close()
+
+
+def published_positions(tournament: Tournament) -> dict[str, int | None]:
+    entries = list(QueueEntry.objects.filter(tournament=tournament).select_related("tournament", "division", "seat"))
+    found, _head = standings(tournament, entries)
+    return {standing.entry.public_id: standing.position for standing in found}
+
+
+def counted_positions(tournament: Tournament) -> dict[str, int | None]:
+    return {e.public_id: queue_position(e) for e in QueueEntry.objects.filter(tournament=tournament)}
+
+
+def test_published_positions_are_the_counted_ones(tournament: Tournament, publisher: LinePublisher) -> None:
+    vip = make_group(tournament, priority=2)
+    for _ in range(5):
+        make_entry(tournament)
+    for _ in range(2):
+        make_entry(tournament, group=vip, priority=2)
+    publisher.publish_moves()
+    assert published_positions(tournament) == counted_positions(tournament)
+    assert sorted(p for p in published_positions(tournament).values() if p) == list(range(1, 8))
+
+
+def test_each_move_is_published_and_nothing_else(
+    tournament: Tournament, publisher: LinePublisher, heard: Listener
+) -> None:
+    entries = [make_entry(tournament) for _ in range(4)]
+    publisher.publish_moves()
+    assert publisher.publish_moves() == 0
+    assert len(heard.texts()) == 1
+
+    offer_seats(tournament_id=tournament.pk)
+    leave_queue(account=entries[2].player.account, public_id=entries[2].public_id)
+    assert publisher.publish_moves() == 1
+
+    (text,) = heard.texts()
+    (division,) = text["head"]["divisions"].values()
+    assert (division["offered"], division["waiting"], len(text["blocks"])) == (2, 1, 1)
+    assert published_positions(tournament) == counted_positions(tournament)
+
+
+def test_a_pause_is_published_though_nobody_moved(
+    tournament: Tournament, publisher: LinePublisher, heard: Listener
+) -> None:
+    publisher.publish_moves()
+    pause_tournament(tournament_id=tournament.pk, by=make_staff())
+    publisher.publish_moves()
+    assert [text["head"]["paused"] for text in heard.texts()] == [False, True]
+
+
+def test_a_block_that_empties_is_taken_away(tournament: Tournament, publisher: LinePublisher, heard: Listener) -> None:
+    entry = make_entry(tournament)
+    publisher.publish_moves()
+    offer_seats(tournament_id=tournament.pk)
+    publisher.publish_moves()
+    assert list(heard.texts()[-1]["blocks"].values()) == [""]
+    assert published_positions(tournament) == {entry.public_id: None}
+
+
+def test_an_entry_that_changes_its_lane_leaves_the_old_one(tournament: Tournament, publisher: LinePublisher) -> None:
+    vip = make_group(tournament, priority=2)
+    first, second = make_entry(tournament), make_entry(tournament)
+    publisher.publish_moves()
+    QueueEntry.objects.filter(pk=second.pk).update(group=vip, priority=2)
+    publisher.publish_moves()
+    assert published_positions(tournament) == {first.public_id: 2, second.public_id: 1}
+
+
+def test_all_is_published_again_after_redis_forgot(tournament: Tournament, publisher: LinePublisher) -> None:
+    entries = [make_entry(tournament) for _ in range(3)]
+    publisher.publish_moves()
+    get_redis_connection("default").flushdb()
+    assert publisher.publish_moves() == 1
+    head, blocks = LineStore(tournament.pk).read([f"{entries[0].division_id}:0:{(entries[0].place or 0) // 1024}"])
+    assert head
+    assert len(blocks) == 1
+
+
+def test_a_clock_that_takes_over_publishes_what_is_true_now(tournament: Tournament) -> None:
+    first, second = LinePublisher(), LinePublisher()
+    entry = make_entry(tournament)
+    first.publish_moves()
+    second.publish_moves()
+    leave_queue(account=entry.player.account, public_id=entry.public_id)
+    second.publish_moves()
+    make_entry(tournament)
+    first.forget()
+    first.publish_moves()
+    assert published_positions(tournament) == counted_positions(tournament)
+
+
+def test_somebody_who_joined_this_second_is_counted_in_the_database(
+    tournament: Tournament, publisher: LinePublisher
+) -> None:
+    make_entry(tournament)
+    publisher.publish_moves()
+    late = make_entry(tournament)
+    assert published_positions(tournament)[late.public_id] == 2
+
+
+def test_without_redis_positions_are_counted(tournament: Tournament, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [make_entry(tournament) for _ in range(2)]
+    away = redis.Redis(host="127.0.0.1", port=1)
+    monkeypatch.setattr("registrations.publisher.get_redis_connection", lambda _name: away)
+    assert published_positions(tournament) == {entries[0].public_id: 1, entries[1].public_id: 2}
+
+
+def test_drawn_places_stand_before_all_who_came_later(publisher: LinePublisher) -> None:
+    tournament = make_tournament(mode="FAIR_START", seats=0, drawn_at="2026-01-01T00:00Z")
+    late = make_entry(tournament, place=10)
+    drawn = [make_entry(tournament, place=place) for place in (-2000, -1)]
+    publisher.publish_moves()
+    assert published_positions(tournament) == {
+        drawn[0].public_id: 1,
+        drawn[1].public_id: 2,
+        late.public_id: 3,
+    }
+
+
+def test_a_tournament_that_is_far_off_costs_nothing(publisher: LinePublisher) -> None:
+    make_tournament(opens_in=timedelta(days=3))
+    assert publisher.publish_moves() == 0
+
+
+def test_a_tick_without_a_move_costs_a_fixed_number_of_queries(
+    tournament: Tournament, publisher: LinePublisher
+) -> None:
+    make_entry(tournament)
+    publisher.publish_moves()
+    publisher.seen.clear()
+    counts = []
+    for _ in range(2):
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            publisher.publish_moves()
+        counts.append(len(queries))
+        for _ in range(3):
+            make_entry(tournament, make_player(), state=State.LEFT)
+        publisher.seen.clear()
+    assert counts[0] == counts[1]
+
+
+def test_sold_out_says_since_when(publisher: LinePublisher) -> None:
+    tournament = make_tournament(seats=1)
+    confirmed = make_entry(tournament, state=State.CONFIRMED)
+    waiting = make_entry(tournament)
+    publisher.publish_moves()
+    (standing,), head = standings(tournament, [waiting])
+    assert standing.division.sold_out_at == confirmed.confirmed_at
+    assert "All 1 seats are confirmed" in standing.sentence
+    cancel_entry(entry_id=confirmed.pk)
+    publisher.publish_moves()
+    (standing,), head = standings(tournament, [waiting])
+    assert standing.division.sold_out_at is None
+    assert head["divisions"][str(waiting.division_id)]["free"] == 1
