@@ -1,11 +1,16 @@
 """When a tournament is in which phase, and who belongs where: pure functions on plain values."""
 
+import csv
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
 from accounts.rules import PlayerFacts
+
+LONGEST_LINE = 1000
+PLAYER_ID = re.compile(r"[0-9]{3,16}")
 
 
 class Phase(StrEnum):
@@ -127,3 +132,45 @@ def overlapping(divisions: Iterable[DivisionBounds]) -> list[tuple[str, str]]:
         if (second.born_from or date.min) <= (first.born_to or date.max)
         and (first.born_from or date.min) <= (second.born_to or date.max)
     ]
+
+
+@dataclass(frozen=True)
+class MemberList:
+    """What a list of Player IDs holds: the good ones, once each, and the bad lines as (line number, what stands there)."""
+
+    player_ids: frozenset[str]
+    bad: tuple[tuple[int, str], ...]
+
+
+def decoded(content: bytes) -> str:
+    """The text of a CSV file as spreadsheets write it; Player IDs are digits, so an odd letter elsewhere does no harm."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16", errors="replace")
+    return content.decode("utf-8-sig", errors="replace")
+
+
+def member_list(text: str) -> MemberList:
+    """Read Player IDs from CSV: of the column `player_id` if the first line names one, else of the first column.
+
+    Comma, semicolon or tab; any line ends; empty lines are passed over.
+    """
+    lines = text.removeprefix("\ufeff").replace("\x00", "").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    delimiter = max(",;\t", key=lines[0].count)
+    rows = [
+        (number, next(csv.reader([line[:LONGEST_LINE]], delimiter=delimiter), []))
+        for number, line in enumerate(lines, start=1)
+    ]
+    column, rows = _header(rows)
+    values = [
+        (number, row[column].strip() if column < len(row) else "") for number, row in rows if any(map(str.strip, row))
+    ]
+    good = frozenset(value for _number, value in values if PLAYER_ID.fullmatch(value))
+    return MemberList(good, tuple((number, value[:40]) for number, value in values if value not in good))
+
+
+def _header(rows: list[tuple[int, list[str]]]) -> tuple[int, list[tuple[int, list[str]]]]:
+    """Which column holds the Player ID, and the rows without the header."""
+    first = [cell.strip().casefold().replace(" ", "_") for cell in rows[0][1]] if rows else []
+    if not first or any(PLAYER_ID.fullmatch(cell) for cell in first):
+        return 0, rows
+    return (first.index("player_id"), rows[1:]) if "player_id" in first else (0, rows)
