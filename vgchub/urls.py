@@ -1,10 +1,10 @@
 """Every address of the site."""
 
 from django.conf import settings
-from django.contrib import admin
 from django.urls import include, path
 
 from vgchub import local_pages
+from vgchub.admin import site
 
 handler429 = "vgchub.responses.too_many_requests"  # allauth's limits answer with it
 handler500 = "vgchub.responses.server_error"
@@ -14,7 +14,7 @@ urlpatterns = [
     path("", include("registrations.urls")),
     path("", include("accounts.urls")),
     path("", include("payments.urls")),
-    path("admin/", admin.site.urls),
+    path("admin/", site.urls),
     path("stripe/", include("djstripe.urls", namespace="djstripe")),
 ]
 

@@ -1,0 +1,54 @@
+"""Payments and refunds, to read: what moves money is a service that its reasons lead to."""
+
+from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
+
+from payments.models import Payment, Refund
+from vgchub.admin import ScopedAdmin, column, site
+from vgchub.words import money
+
+COLOURS = {"CAPTURED": "success", "AUTHORISED": "warning", "FAILED": "danger", "SUCCEEDED": "success"}
+
+
+@admin.register(Payment, site=site)
+class PaymentAdmin(ScopedAdmin):
+    scope = "entry__tournament__organization"
+    list_display = ("id", "player_name", "tournament", "amount", "coloured_state", "created_at")
+    list_filter = ("state", "entry__tournament")
+    list_select_related = ("entry__player", "entry__tournament")
+    search_fields = ("=entry__public_id", "=intent", "=checkout_session", "=entry__player__player_id")
+    search_help_text = _("Entry, Player ID, payment intent or checkout session")
+    exclude = ("checkout_url",)
+
+    @column(description=_("State"), ordering="state", label=COLOURS)
+    def coloured_state(self, payment: Payment) -> str:
+        return payment.state
+
+    @column(description=_("Amount"), ordering="amount_minor")
+    def amount(self, payment: Payment) -> str:
+        return money(payment.amount_minor, payment.currency)
+
+    @column(description=_("Player"))
+    def player_name(self, payment: Payment) -> str:
+        return payment.entry.player.display_name
+
+    @column(description=_("Tournament"))
+    def tournament(self, payment: Payment) -> str:
+        return payment.entry.tournament.name
+
+
+@admin.register(Refund, site=site)
+class RefundAdmin(ScopedAdmin):
+    scope = "payment__entry__tournament__organization"
+    list_display = ("id", "payment", "amount", "coloured_state", "reason", "created_at")
+    list_filter = ("state",)
+    list_select_related = ("payment",)
+    search_fields = ("=stripe_id", "=payment__entry__public_id")
+
+    @column(description=_("State"), ordering="state", label=COLOURS)
+    def coloured_state(self, refund: Refund) -> str:
+        return refund.state
+
+    @column(description=_("Amount"), ordering="amount_minor")
+    def amount(self, refund: Refund) -> str:
+        return money(refund.amount_minor, refund.payment.currency)

@@ -1,0 +1,322 @@
+"""What organizers do to a running tournament: each action asks on a page, needs its reason, and calls one service."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+
+from registrations.rules import State
+from tests.builders import (
+    make_division,
+    make_entry,
+    make_group,
+    make_organization,
+    make_organizer,
+    make_player,
+    make_tournament,
+    make_user,
+    now,
+)
+from tournaments.models import Organization, PriorityGroup, Tournament
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def ours() -> Organization:
+    return make_organization("Ours")
+
+
+@pytest.fixture
+def alice(ours: Organization, client: Client) -> Client:
+    """Signed in as an organizer of Ours."""
+    client.force_login(make_organizer(ours))
+    return client
+
+
+def act(client: Client, row: Any, action: str, **sent: Any) -> Any:
+    """Open the action's page, then send it; answers with the page that follows."""
+    name = f"{row._meta.app_label}_{row._meta.model_name}"
+    there = reverse(f"admin:{name}_{action}", args=[row.pk])
+    asked = client.get(there)
+    assert asked.status_code == 200
+    return client.post(there, sent, follow=True)
+
+
+def said(answer: Any) -> list[str]:
+    return [str(message) for message in answer.context["messages"]]
+
+
+def refused(answer: Any) -> dict[str, list[str]]:
+    return dict(answer.context["form"].errors)
+
+
+def actions(client: Client, row: Any) -> list[str]:
+    """Titles of the actions that the row's page offers."""
+    page = client.get(reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk]))
+    found: list[str] = []
+    for entry in page.context["actions_detail"]:
+        found += [str(item["title"]) for item in entry.get("items", [entry])]
+    return found
+
+
+def test_actions_are_offered_when_they_make_sense(alice: Client, ours: Organization) -> None:
+    draft = make_tournament(organization=ours, published=False, opens_in=timedelta(days=3))
+    announced = make_tournament(organization=ours, opens_in=timedelta(days=3))
+    running = make_tournament(organization=ours)
+    paused = make_tournament(organization=ours, paused_at=now())
+    cancelled = make_tournament(organization=ours, cancelled_at=now())
+
+    assert actions(alice, draft) == ["Publish", "Seats"]
+    assert actions(alice, announced) == ["Message", "Seats", "Make it a draft again"]
+    assert actions(alice, running) == ["Message", "Seats", "Pause offers", "Extend open offers"]
+    assert actions(alice, paused) == ["Message", "Seats", "Resume offers", "Extend open offers"]
+    assert actions(alice, cancelled) == []
+
+
+def test_asking_changes_nothing(alice: Client, ours: Organization) -> None:
+    draft = make_tournament(organization=ours, published=False, opens_in=timedelta(days=3))
+
+    alice.get(reverse("admin:tournaments_tournament_publish", args=[draft.pk]))
+
+    draft.refresh_from_db()
+    assert draft.published_at is None
+
+
+def test_publish(alice: Client, ours: Organization) -> None:
+    draft = make_tournament(organization=ours, published=False, opens_in=timedelta(days=3))
+
+    answer = act(alice, draft, "publish")
+
+    draft.refresh_from_db()
+    assert draft.published_at is not None
+    assert said(answer) == ["Published. Everybody can see it now."]
+
+
+def test_publish_says_what_is_missing(alice: Client, ours: Organization) -> None:
+    draft = make_tournament(organization=ours, published=False, seats=0, opens_in=timedelta(days=3))
+
+    answer = act(alice, draft, "publish")
+
+    assert refused(answer) == {"__all__": ["No seats yet: Masters. Give each division seats, or take it off."]}
+
+
+def test_withdraw(alice: Client, ours: Organization) -> None:
+    tournament = make_tournament(organization=ours, opens_in=timedelta(days=3))
+
+    act(alice, tournament, "withdraw", reason="wrong date")
+
+    tournament.refresh_from_db()
+    assert tournament.published_at is None
+
+
+def test_pause_and_resume_give_open_offers_the_paused_time(alice: Client, ours: Organization) -> None:
+    tournament = make_tournament(organization=ours)
+    entry = make_entry(tournament, state=State.OFFERED)
+    expires_at = entry.offer_expires_at
+    assert expires_at is not None
+
+    assert list(refused(act(alice, tournament, "pause"))) == ["reason"]
+    act(alice, tournament, "pause", reason="the hall called")
+    Tournament.objects.filter(pk=tournament.pk).update(paused_at=now() - timedelta(minutes=30))
+    act(alice, tournament, "resume", reason="all is well")
+
+    tournament.refresh_from_db()
+    entry.refresh_from_db()
+    assert tournament.paused_at is None
+    assert entry.offer_expires_at is not None
+    assert entry.offer_expires_at >= expires_at + timedelta(minutes=30)
+
+
+def test_message_is_shown_and_taken_away(alice: Client, ours: Organization) -> None:
+    tournament = make_tournament(organization=ours)
+
+    act(alice, tournament, "write_message", message="We wait for the hall.")
+    tournament.refresh_from_db()
+    assert tournament.message == "We wait for the hall."
+
+    act(alice, tournament, "write_message", message="")
+    tournament.refresh_from_db()
+    assert tournament.message == ""
+
+
+def test_seats_are_added_and_moved_between_kinds(alice: Client, ours: Organization) -> None:
+    tournament = make_tournament(organization=ours, seats=10)
+    division = tournament.divisions.get()
+    group = make_group(tournament)
+
+    answer = act(
+        alice,
+        tournament,
+        "change_seats",
+        reason="a larger hall",
+        **{f"seats_{division.pk}_open": "9", f"seats_{division.pk}_{group.pk}": "3"},
+    )
+
+    assert said(answer) == ["Seats changed: a larger hall"]
+    assert division.seats.filter(reserved_for=None).count() == 9
+    assert division.seats.filter(reserved_for=group).count() == 3
+
+
+def test_seats_in_use_stay_and_nothing_else_is_changed(alice: Client, ours: Organization) -> None:
+    tournament = make_tournament(organization=ours, seats=2)
+    masters, senior = tournament.divisions.get(), make_division(tournament, "senior", seats=2)
+    make_entry(tournament, state=State.CONFIRMED)
+
+    answer = act(
+        alice,
+        tournament,
+        "change_seats",
+        reason="a smaller hall",
+        **{f"seats_{masters.pk}_open": "0", f"seats_{senior.pk}_open": "1"},
+    )
+
+    assert "only 1 is free" in str(refused(answer))
+    assert (masters.seats.count(), senior.seats.count()) == (2, 2)
+
+
+def test_seats_need_a_reason_and_a_change(alice: Client, ours: Organization) -> None:
+    tournament = make_tournament(organization=ours, seats=2)
+    field = f"seats_{tournament.divisions.get().pk}_open"
+
+    assert list(refused(act(alice, tournament, "change_seats", **{field: "3"}))) == ["reason"]
+    assert refused(act(alice, tournament, "change_seats", reason="x", **{field: "2"})) == {
+        "__all__": ["Nothing was changed."]
+    }
+    assert list(refused(act(alice, tournament, "change_seats", reason="x", **{field: "-1"}))) == [field]
+
+
+def test_extend_gives_all_open_offers_more_time(alice: Client, ours: Organization) -> None:
+    tournament = make_tournament(organization=ours)
+    entry = make_entry(tournament, state=State.OFFERED)
+    before = entry.offer_expires_at
+    assert before is not None
+
+    answer = act(alice, tournament, "extend", minutes="15", reason="mail was slow")
+
+    entry.refresh_from_db()
+    assert entry.offer_expires_at == before + timedelta(minutes=15)
+    assert said(answer) == ["1 open offer lasts 15 minutes longer."]
+
+
+def test_grant_offers_a_seat_out_of_order(alice: Client, ours: Organization) -> None:
+    tournament = make_tournament(organization=ours, seats=1)
+    make_entry(tournament)
+    second = make_entry(tournament)
+
+    act(alice, second, "grant", reason="a place of honour")
+
+    second.refresh_from_db()
+    assert (second.state, second.grant_reason) == (State.OFFERED, "a place of honour")
+
+
+def test_grant_is_refused_without_a_free_seat(alice: Client, ours: Organization) -> None:
+    entry = make_entry(make_tournament(organization=ours, seats=0))
+
+    assert "__all__" in refused(act(alice, entry, "grant", reason="a place of honour"))
+
+
+def test_only_staff_take_somebody_out(alice: Client, ours: Organization) -> None:
+    entry = make_entry(make_tournament(organization=ours))
+    there = reverse("admin:registrations_queueentry_reject", args=[entry.pk])
+    assert alice.post(there, {"reason": "cheats"}).status_code == 403
+
+    dora = Client()
+    dora.force_login(make_user(is_staff=True))
+    dora.post(there, {"reason": "cheats"})
+
+    entry.refresh_from_db()
+    assert entry.state == State.REJECTED
+
+
+def test_entries_are_only_read(alice: Client, ours: Organization) -> None:
+    entry = make_entry(make_tournament(organization=ours))
+    there = reverse("admin:registrations_queueentry_change", args=[entry.pk])
+
+    assert actions(alice, entry) == ["Grant a seat"]
+    assert alice.post(there, {"state": "CONFIRMED"}).status_code == 403
+    assert alice.get(reverse("admin:registrations_queueentry_add")).status_code == 403
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_list_of_entries_costs_the_same_for_one_and_for_three(
+    alice: Client, ours: Organization, django_assert_num_queries: Any, rows: int
+) -> None:
+    tournament = make_tournament(organization=ours)
+    for _ in range(rows):
+        make_entry(tournament)
+    there = reverse("admin:registrations_queueentry_changelist")
+    alice.get(there)
+
+    with django_assert_num_queries(5):
+        alice.get(there)
+
+
+def upload(content: bytes) -> SimpleUploadedFile:
+    return SimpleUploadedFile("members.csv", content, "text/csv")
+
+
+@pytest.fixture
+def veterans(ours: Organization) -> PriorityGroup:
+    return make_group(make_tournament(organization=ours), "Veterans", priority=3)
+
+
+def test_import_adds_members_and_regroups_who_waits(alice: Client, veterans: PriorityGroup) -> None:
+    entry = make_entry(veterans.tournament, make_player(player_id="1002"))
+
+    answer = act(
+        alice, veterans, "add_members", file=upload(b"\xef\xbb\xbfname;player_id\r\nAsh;1001\r\nMisty;1002\r\n")
+    )
+
+    assert said(answer) == ["2 players added, 0 were on the list already; 1 entries regrouped."]
+    entry.refresh_from_db()
+    assert (entry.group, entry.priority) == (veterans, 3)
+    assert said(act(alice, veterans, "add_members", pasted="1001\n1003")) == [
+        "1 players added, 1 were on the list already; 0 entries regrouped."
+    ]
+
+
+def test_import_with_bad_lines_imports_nothing_and_names_them(alice: Client, veterans: PriorityGroup) -> None:
+    answer = act(alice, veterans, "add_members", file=upload(b"1001\nAsh\n12\n"))
+
+    assert refused(answer) == {
+        "file": [
+            "Line 2: “Ash” is no Player ID (3 to 16 digits).",
+            "Line 3: “12” is no Player ID (3 to 16 digits).",
+        ],
+        "__all__": ["Nothing was imported. Correct the list and send it again."],
+    }
+    assert not veterans.members.exists()
+
+
+@pytest.mark.parametrize(
+    ("sent", "field"),
+    [
+        ({}, "pasted"),
+        ({"file": b"player_id\n"}, "file"),
+        ({"file": b"1001\n" * 500_000}, "file"),
+    ],
+    ids=["nothing", "only a header", "too large"],
+)
+def test_import_refuses_what_holds_nothing_or_too_much(
+    alice: Client, veterans: PriorityGroup, sent: dict[str, bytes], field: str
+) -> None:
+    answer = act(alice, veterans, "add_members", **{name: upload(content) for name, content in sent.items()})
+
+    assert list(refused(answer)) == [field]
+    assert not veterans.members.exists()
+
+
+def test_members_are_taken_off_with_a_reason(alice: Client, veterans: PriorityGroup) -> None:
+    act(alice, veterans, "add_members", pasted="1001\n1002")
+    entry = make_entry(veterans.tournament, make_player(player_id="1002"), group=veterans, priority=3)
+
+    assert list(refused(act(alice, veterans, "drop_members", pasted="1002"))) == ["reason"]
+    act(alice, veterans, "drop_members", pasted="1002", reason="listed by mistake")
+
+    entry.refresh_from_db()
+    assert (entry.group, entry.priority) == (None, 0)
+    assert [member.player_id for member in veterans.members.all()] == ["1001"]
