@@ -100,6 +100,12 @@ async def _read(context: Context, request: Request, endpoint: Endpoint | None) -
     )
 
 
+async def broken(_request: Request, _error: Exception) -> Response:
+    """A mistake of ours, said as Stripe says one of theirs; the log has the traceback."""
+    body = {"error": {"type": "api_error", "message": "The simulator made a mistake. Its log says which."}}
+    return Response(json.dumps(body), 500, {"Request-Id": new_id("req_", 14)}, "application/json")
+
+
 def _idempotency_key(request: Request) -> str | None:
     key = request.headers.get("idempotency-key") or None
     if key and len(key) > 255:

@@ -31,7 +31,7 @@ def create_app(settings: Settings) -> Starlette:
         store.close()
 
     routes = [*api.routes(workshop), *hosted.routes(workshop), *control.routes(workshop)]
-    return Starlette(routes=routes, lifespan=lifespan)
+    return Starlette(routes=routes, lifespan=lifespan, exception_handlers={500: api.broken})
 
 
 async def tick(workshop: Workshop) -> None:

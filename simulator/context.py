@@ -26,7 +26,7 @@ class Context:
         """The object, or Stripe's 404; objects of another account don't exist here."""
         found = self.store.find(object_id, kind=kind, account=self.account)
         if found is None:
-            raise errors.missing(kind.replace(".", "_"), object_id, param=param)
+            raise errors.missing(kind, object_id, param=param)
         return found
 
     def add(self, body: Json) -> Json:
@@ -38,6 +38,3 @@ class Context:
     def emit(self, event_type: str, body: Json) -> None:
         """Write the event and queue it for every endpoint that asked for it."""
         events.record(self, event_type, body)
-
-    def newest(self, kind: str, **where: object) -> list[Json]:
-        return self.store.newest(kind, account=self.account, where=where)

@@ -50,7 +50,7 @@ def _state_view(workshop: Workshop) -> Callable[[Request], Awaitable[Response]]:
         shown = state(workshop)
         kind = request.query_params.get("kind")
         if kind:
-            shown[kind] = workshop.store.newest(kind)
+            shown[kind] = workshop.store.select(kind, {})
         return JSONResponse(shown)
 
     return view

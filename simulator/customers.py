@@ -62,8 +62,8 @@ def delete(context: Context, _params: Params, customer_id: str) -> Json:
 
 def list_all(context: Context, params: Params) -> Json:
     params.allow("email", "created", *listing.PAGING)
-    found = context.newest("customer", **listing.filters(params, "email"), **listing.created(params))
-    return listing.page(params, "/v1/customers", found)
+    where = listing.filters(params, "email") | listing.created(params)
+    return listing.page(context, params, "/v1/customers", "customer", where)
 
 
 def merged(old: dict[str, str], given: dict[str, str]) -> dict[str, str]:

@@ -39,7 +39,7 @@ def _listening(context: "Context", event_type: str) -> list[Json]:
     """Enabled endpoints that asked for this type; connected accounts' events go to `connect` endpoints."""
     return [
         endpoint
-        for endpoint in context.store.newest("webhook_endpoint", where={"status": "enabled"})
+        for endpoint in context.store.select("webhook_endpoint", {"status": "enabled"})
         if ("*" in endpoint["enabled_events"] or event_type in endpoint["enabled_events"])
         and endpoint["_connect"] == bool(context.account)
     ]
@@ -51,12 +51,10 @@ def retrieve(context: "Context", _params: Params, event_id: str) -> Json:
 
 def list_all(context: "Context", params: Params) -> Json:
     params.allow("type", "types", "created", "delivery_success", *listing.PAGING)
-    where: Json = {"type": params.text("type")} if params.text("type") else {}
-    found = context.newest("event", **where, **listing.created(params))
+    where = listing.filters(params, "type") | listing.created(params)
     types = params.texts("types")
     if types:
-        found = [event for event in found if event["type"] in types]
+        where["type in"] = types
     if params.text("delivery_success"):
-        delivered = params.flag("delivery_success")
-        found = [event for event in found if (event["pending_webhooks"] == 0) == delivered]
-    return listing.page(params, "/v1/events", found)
+        where["pending_webhooks " + ("=" if params.flag("delivery_success") else ">")] = 0
+    return listing.page(context, params, "/v1/events", "event", where)

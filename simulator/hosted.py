@@ -129,7 +129,7 @@ def _ended(request: Request, session: Json) -> Response:
 def _home_view(workshop: Workshop) -> Callable[[Request], Awaitable[Response]]:
     async def view(_request: Request) -> Response:
         store = workshop.store
-        body = pages.home(store.newest("checkout.session")[:20], store.newest("event")[:20])
+        body = pages.home(store.select("checkout.session", {}, limit=20), store.select("event", {}, limit=20))
         return _page("Stripe simulator", body)
 
     return view

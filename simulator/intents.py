@@ -47,7 +47,7 @@ def retrieve(context: Context, params: Params, intent_id: str) -> Json:
 def list_all(context: Context, params: Params) -> Json:
     params.allow("customer", "created", *listing.PAGING)
     where = listing.filters(params, "customer") | listing.created(params)
-    return listing.page(params, "/v1/payment_intents", context.newest("payment_intent", **where))
+    return listing.page(context, params, "/v1/payment_intents", "payment_intent", where)
 
 
 def update(context: Context, params: Params, intent_id: str) -> Json:

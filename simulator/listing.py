@@ -1,5 +1,6 @@
 """Pages of a list: `limit`, `starting_after`, `ending_before`, and the `created` filter."""
 
+from simulator.context import Context
 from simulator.errors import missing
 from simulator.params import Params
 from simulator.shapes import a_list
@@ -24,21 +25,30 @@ def filters(params: Params, *names: str) -> Json:
     return {name: value for name in names if (value := params.text(name)) is not None}
 
 
-def page(params: Params, url: str, found: list[Json]) -> Json:
-    """One page of `found`, which is newest first. Objects are the stored ones: rendering comes later."""
-    limit = min(params.integer("limit", minimum=1) or 10, 100)
-    after, before = params.text("starting_after"), params.text("ending_before")
-    if after:
-        rest = found[_place(found, after, "starting_after") + 1 :]
-        return a_list(url, rest[:limit], has_more=len(rest) > limit)
-    if before:
-        rest = found[: _place(found, before, "ending_before")]
-        return a_list(url, rest[-limit:], has_more=len(rest) > limit)
+def page(context: Context, params: Params, url: str, kind: str, where: Json) -> Json:
+    """One page of the stored objects of a kind, newest first; rendering comes later."""
+    limit = limit_of(params)
+    after, before = _place(context, params, "starting_after"), _place(context, params, "ending_before")
+    where |= {"account": context.account}
+    if before is not None:
+        found = context.store.select(kind, where | {"sequence >": before}, limit=limit + 1, oldest_first=True)
+        return a_list(url, found[:limit][::-1], has_more=len(found) > limit)
+    if after is not None:
+        where |= {"sequence <": after}
+    found = context.store.select(kind, where, limit=limit + 1)
     return a_list(url, found[:limit], has_more=len(found) > limit)
 
 
-def _place(found: list[Json], object_id: str, param: str) -> int:
-    for place, body in enumerate(found):
-        if body["id"] == object_id:
-            return place
-    raise missing("object", object_id, param=param)
+def limit_of(params: Params) -> int:
+    return min(params.integer("limit", minimum=1) or 10, 100)
+
+
+def _place(context: Context, params: Params, name: str) -> int | None:
+    """Where the object stands that the page begins or ends at."""
+    object_id = params.text(name)
+    if object_id is None:
+        return None
+    place = context.store.place(object_id)
+    if place is None:
+        raise missing("object", object_id, param=name)
+    return place

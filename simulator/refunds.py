@@ -16,7 +16,7 @@ def retrieve_charge(context: Context, _params: Params, charge_id: str) -> Json:
 def list_charges(context: Context, params: Params) -> Json:
     params.allow("payment_intent", "customer", "created", *listing.PAGING)
     where = listing.filters(params, "payment_intent", "customer") | listing.created(params)
-    return listing.page(params, "/v1/charges", context.newest("charge", **where))
+    return listing.page(context, params, "/v1/charges", "charge", where)
 
 
 def balance_transaction(context: Context, _params: Params, transaction_id: str) -> Json:
@@ -26,7 +26,7 @@ def balance_transaction(context: Context, _params: Params, transaction_id: str) 
 def list_balance_transactions(context: Context, params: Params) -> Json:
     params.allow("source", "type", "currency", "created", *listing.PAGING)
     where = listing.filters(params, "source", "type", "currency") | listing.created(params)
-    return listing.page(params, "/v1/balance_transactions", context.newest("balance_transaction", **where))
+    return listing.page(context, params, "/v1/balance_transactions", "balance_transaction", where)
 
 
 def book(context: Context, *, source: Json, amount: int, kind: str) -> str:
@@ -158,4 +158,4 @@ def retrieve(context: Context, _params: Params, refund_id: str) -> Json:
 def list_all(context: Context, params: Params) -> Json:
     params.allow("payment_intent", "charge", "created", *listing.PAGING)
     where = listing.filters(params, "payment_intent", "charge") | listing.created(params)
-    return listing.page(params, "/v1/refunds", context.newest("refund", **where))
+    return listing.page(context, params, "/v1/refunds", "refund", where)

@@ -27,7 +27,7 @@ def shown(context: "Context", body: Json) -> Json:
     answer = public(body)
     if body.get("object") == "charge":
         url = f"/v1/charges/{body['id']}/refunds"
-        refunds = context.store.newest("refund", where={"charge": body["id"]})
+        refunds = context.store.select("refund", {"charge": body["id"]})
         answer["refunds"] = shapes.a_list(url, [public(refund) for refund in refunds])
     return answer
 

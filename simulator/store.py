@@ -20,7 +20,7 @@ CREATE TABLE IF NOT EXISTS object (
     account TEXT NOT NULL, body TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS object_by_kind ON object (kind, account, sequence);
 CREATE INDEX IF NOT EXISTS object_by_intent ON object (kind, json_extract(body, '$.payment_intent'));
-CREATE INDEX IF NOT EXISTS refund_by_charge ON object (json_extract(body, '$.charge')) WHERE kind = 'refund';
+CREATE INDEX IF NOT EXISTS object_by_charge ON object (kind, json_extract(body, '$.charge'));
 CREATE INDEX IF NOT EXISTS session_by_end ON object (json_extract(body, '$.expires_at'))
     WHERE kind = 'checkout.session' AND json_extract(body, '$.status') = 'open';
 CREATE INDEX IF NOT EXISTS intent_by_authorisation ON object (json_extract(body, '$._authorised_at'))
@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS answer (
     scope TEXT NOT NULL, key TEXT NOT NULL, path TEXT NOT NULL, fingerprint TEXT NOT NULL,
     status INTEGER NOT NULL, body TEXT NOT NULL, request_id TEXT NOT NULL, created INTEGER NOT NULL,
     PRIMARY KEY (scope, key));
+CREATE INDEX IF NOT EXISTS answer_by_age ON answer (created);
 CREATE TABLE IF NOT EXISTS delivery (
     id INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL, endpoint TEXT NOT NULL,
     attempts INTEGER NOT NULL, due_at REAL, last_answer TEXT);
@@ -36,6 +37,7 @@ CREATE INDEX IF NOT EXISTS delivery_due ON delivery (due_at) WHERE due_at IS NOT
 CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 
+COLUMNS = {"account", "sequence"}
 ALPHABET = string.ascii_letters + string.digits
 
 
@@ -114,39 +116,47 @@ class Store:
         row = self.database.execute("SELECT account FROM object WHERE id = ?", (object_id,)).fetchone()
         return str(row["account"]) if row else ""
 
-    def newest(self, kind: str, *, account: str | None = None, where: Mapping[str, Any] | None = None) -> list[Json]:
-        """Objects of a kind, newest first; `where` maps JSON paths (`customer`, `created >=`) to values."""
+    def place(self, object_id: str) -> int | None:
+        """Where an object stands in the order of their making."""
+        row = self.database.execute("SELECT sequence FROM object WHERE id = ?", (object_id,)).fetchone()
+        return int(row["sequence"]) if row else None
+
+    def select(self, kind: str, where: Mapping[str, Any], *, limit: int = -1, oldest_first: bool = False) -> list[Json]:
+        """Objects of a kind, newest first.
+
+        `where` maps a column or a field of the object, maybe with an operator (`customer`, `created >=`, `type in`), to
+        a value; for `in` that is a list.
+        """
         clauses, values = ["kind = ?"], [kind]
-        if account is not None:
-            clauses.append("account = ?")
-            values.append(account)
-        for path, value in (where or {}).items():
-            field, _, operator = path.partition(" ")
-            clauses.append(f"json_extract(body, '$.{field}') {operator or '='} ?")
-            values.append(value)
-        query = f"SELECT body FROM object WHERE {' AND '.join(clauses)} ORDER BY sequence DESC"  # noqa: S608 (own names)
+        for condition, value in where.items():
+            name, _, operator = condition.partition(" ")
+            column = name if name in COLUMNS else f"json_extract(body, '$.{name}')"
+            many = operator == "in"
+            clauses.append(f"{column} IN (SELECT value FROM json_each(?))" if many else f"{column} {operator or '='} ?")
+            values.append(json.dumps(value) if many else value)
+        order = f"ORDER BY sequence {'ASC' if oldest_first else 'DESC'} LIMIT {limit}"
+        query = f"SELECT body FROM object WHERE {' AND '.join(clauses)} {order}"  # noqa: S608 (names are our own)
         return [_loaded(row) for row in self.database.execute(query, values)]
 
     def kinds(self) -> dict[str, int]:
         return dict(self.database.execute("SELECT kind, count(*) FROM object GROUP BY kind ORDER BY kind").fetchall())
 
-    # What the clock ends
+    # What the clock ends. The indexes hold only what can still end, so that asking before each request costs nothing;
+    # SQLite would guess otherwise.
 
     def sessions_due(self, now: int) -> list[Json]:
         rows = self.database.execute(
-            "SELECT body FROM object WHERE kind = 'checkout.session' "
-            "AND json_extract(body, '$.status') = 'open' "
-            "AND json_extract(body, '$.expires_at') <= ? ORDER BY sequence",
+            "SELECT body FROM object INDEXED BY session_by_end WHERE kind = 'checkout.session' "
+            "AND json_extract(body, '$.status') = 'open' AND json_extract(body, '$.expires_at') <= ?",
             (now,),
         )
         return [_loaded(row) for row in rows]
 
     def authorisations_due(self, before: int) -> list[Json]:
-        """Intents whose card was authorised before the given moment and never captured."""
+        """Intents whose card was authorised at that moment or before, and never captured."""
         rows = self.database.execute(
-            "SELECT body FROM object WHERE kind = 'payment_intent' "
-            "AND json_extract(body, '$.status') = 'requires_capture' "
-            "AND json_extract(body, '$._authorised_at') <= ? ORDER BY sequence",
+            "SELECT body FROM object INDEXED BY intent_by_authorisation WHERE kind = 'payment_intent' "
+            "AND json_extract(body, '$.status') = 'requires_capture' AND json_extract(body, '$._authorised_at') <= ?",
             (before,),
         )
         return [_loaded(row) for row in rows]

@@ -36,7 +36,7 @@ def retrieve(context: Context, _params: Params, endpoint_id: str) -> Json:
 
 def list_all(context: Context, params: Params) -> Json:
     params.allow(*listing.PAGING)
-    return listing.page(params, "/v1/webhook_endpoints", context.newest("webhook_endpoint"))
+    return listing.page(context, params, "/v1/webhook_endpoints", "webhook_endpoint", {})
 
 
 def update(context: Context, params: Params, endpoint_id: str) -> Json:

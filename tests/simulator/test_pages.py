@@ -7,7 +7,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.simulator.shop import Shop
-from tests.stage import FLAGS, SIZES, Console, chromium
+from tests.stage import FLAGS, SIZES, Console
+from vgchub.local.chromium import chromium
 
 SERIOUS = {"serious", "critical"}
 pytestmark = pytest.mark.browser
