@@ -131,9 +131,12 @@ class Store:
         for condition, value in where.items():
             name, _, operator = condition.partition(" ")
             column = name if name in COLUMNS else f"json_extract(body, '$.{name}')"
-            many = operator == "in"
-            clauses.append(f"{column} IN (SELECT value FROM json_each(?))" if many else f"{column} {operator or '='} ?")
-            values.append(json.dumps(value) if many else value)
+            if operator == "in":
+                clauses.append(column + " IN (SELECT value FROM json_each(?))")  # noqa: S608 (names are our own)
+                values.append(json.dumps(value))
+            else:
+                clauses.append(f"{column} {operator or '='} ?")
+                values.append(value)
         order = f"ORDER BY sequence {'ASC' if oldest_first else 'DESC'} LIMIT {limit}"
         query = f"SELECT body FROM object WHERE {' AND '.join(clauses)} {order}"  # noqa: S608 (names are our own)
         return [_loaded(row) for row in self.database.execute(query, values)]
