@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from django.views.defaults import page_not_found
 from psycopg_pool import PoolTimeout
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -46,6 +47,15 @@ class RefusalMiddleware:
         if isinstance(exception, DATABASE_AWAY):
             return database_away(request)
         return None
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """handler404: a page for people; under /api/ an answer for programs."""
+    if not request.path.startswith("/api/"):
+        return page_not_found(request, exception)
+    return JsonResponse(
+        {"code": "not_found", "message": _("There is nothing at this address."), "data": {}}, status=404
+    )
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -6,6 +6,7 @@ from django.urls import include, path
 from vgchub import local_pages
 from vgchub.admin import site
 
+handler404 = "vgchub.responses.not_found"
 handler429 = "vgchub.responses.too_many_requests"  # allauth's limits answer with it
 handler500 = "vgchub.responses.server_error"
 
@@ -14,6 +15,7 @@ urlpatterns = [
     path("", include("registrations.urls")),
     path("", include("accounts.urls")),
     path("", include("payments.urls")),
+    path("api/v1/", include("vgchub.api_urls")),
     path("admin/", site.urls),
     path("stripe/", include("djstripe.urls", namespace="djstripe")),
 ]
