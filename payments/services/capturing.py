@@ -54,6 +54,22 @@ def void_payment(*, payment_id: int) -> None:
         postpone(payment)
 
 
+def let_go_of_stray(*, payment_id: int, session_id: str) -> None:
+    """Void an authorisation of a payment that had ended. Closing its page first should make that impossible.
+
+    Raises:
+        GatewayAwayError
+    """
+    payment = Payment.objects.get(pk=payment_id)
+    if payment.state != State.FAILED:
+        return
+    gateway = Gateway(payment.stripe_account)
+    intent_id = gateway.retrieve_session(session_id).intent
+    if intent_id and gateway.retrieve_intent(intent_id).status == "requires_capture":
+        logger.error("Payment %s had ended when its session was completed; its authorisation is let go", payment.pk)
+        gateway.cancel_intent(intent_id, key=f"payment-{payment.pk}-stray-{intent_id}")
+
+
 def _to_be_voided(payment: Payment) -> bool:
     return payment.released_at is not None and payment.kept_minor == 0
 

@@ -3,13 +3,13 @@
 import logging
 from typing import Any
 
-from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from payments.gateway import Gateway, GatewayAwayError, NotAtStripeError
+from payments.gateway import Gateway, GatewayAwayError, GatewayError
 from payments.models import Payment, StripeEvent
 from payments.rules import pause
+from payments.services.capturing import let_go_of_stray
 from payments.services.refunding import check_refund
 from payments.services.settling import record_decline
 from payments.services.sweeping import BATCH, advance
@@ -68,12 +68,16 @@ def handle_stripe_event(*, stripe_id: str) -> None:
     if not taken.update(due_at=now + pause(4), attempts=F("attempts") + 1):
         return
     event = StripeEvent.objects.get(stripe_id=stripe_id)
+    problem = ""
     try:
         _look_at(event)
     except GatewayAwayError as error:
         StripeEvent.objects.filter(pk=event.pk).update(error=str(error), due_at=now + pause(event.attempts))
         return
-    StripeEvent.objects.filter(pk=event.pk).update(handled_at=Now(), error="")
+    except GatewayError as error:
+        logger.exception("Stripe's event %s leads nowhere", stripe_id)
+        problem = str(error)
+    StripeEvent.objects.filter(pk=event.pk).update(handled_at=Now(), error=problem)
 
 
 def _look_at(event: StripeEvent) -> None:
@@ -85,13 +89,10 @@ def _look_at(event: StripeEvent) -> None:
         _look_at_decline(event)
     else:
         advance(payment_id=event.payment_id)
+        if event.type == "checkout.session.completed":
+            let_go_of_stray(payment_id=event.payment_id, session_id=event.object_id)
 
 
 def _look_at_decline(event: StripeEvent) -> None:
-    try:
-        intent = Gateway(event.stripe_account).retrieve_intent(event.object_id)
-    except NotAtStripeError:
-        logger.exception("Stripe does not know the intent of its own event %s", event.stripe_id)
-        return
-    with transaction.atomic():
-        record_decline(payment_id=event.payment_id or 0, intent=intent)
+    intent = Gateway(event.stripe_account).retrieve_intent(event.object_id)
+    record_decline(payment_id=event.payment_id or 0, intent=intent)

@@ -146,7 +146,7 @@ def _seat_or_void(payment: Payment) -> None:
 
 def record_decline(*, payment_id: int, intent: Intent) -> bool:
     """A card was refused: keep the reason for the player, and leave more time. Returns whether that was so."""
-    if intent.status != "requires_payment_method" or not intent.decline_code:
+    if intent.status not in ("requires_payment_method", "canceled") or not intent.decline_code:
         return False
     with transaction.atomic(), pghistory.context(service="record_decline", reason=intent.decline_code):
         payment = lock_payment(payment_id)
