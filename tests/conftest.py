@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Callable, Iterator
+from io import StringIO
 from typing import Any
 
 import pytest
 import redis
-from django.core.management import call_command, get_commands
+from django.core.management import call_command
 from django.test import TransactionTestCase
 from playwright.sync_api import Page
 from pytest_django import DjangoDbBlocker
@@ -65,8 +66,7 @@ def live_site(
     if STAGE not in request.config.stash:
         request.config.stash[STAGE] = Stage(tmp_path_factory.mktemp("stage"))
     site = request.config.stash[STAGE].site()
-    if "register_webhook" in get_commands():
-        site.call(call_command, command_name="register_webhook", verbosity=0)
+    site.call(call_command, command_name="register_webhook", stdout=StringIO())
     return site
 
 

@@ -7,8 +7,9 @@ import resource
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from vgchub.local import fingerprint
 from vgchub.local.child import Spec, dies_with_parent
@@ -38,11 +39,11 @@ def main(arguments: list[str]) -> int:
             print("Throwing the local data away.")
             folder.throw_away()
         _refuse_taken(options.port)
-        with running_site(folder, port=options.port, demo=options.demo, say=print) as (supervisor, site, logins):
-            _introduce(site, logins)
-            crowd = _start_crowd(site, logins, options.crowd)
+        with running_site(folder, port=options.port, demo=options.demo, say=print, outside=os.environ) as running:
+            _introduce(running)
+            crowd = _start_crowd(running, options.crowd)
             try:
-                _tend_until_told(supervisor)
+                _tend_until_told(running.supervisor)
             finally:
                 if crowd is not None:
                     crowd.terminate()
@@ -50,27 +51,50 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+@dataclass(frozen=True)
+class Running:
+    """A site that is up. `logins` are e-mail addresses with their passwords, none without demo data."""
+
+    supervisor: Supervisor
+    site: Site
+    logins: dict[str, str]
+    crowd_tournament: str
+
+
 @contextmanager
 def running_site(
-    folder: LocalFolder, *, port: int, demo: bool, say: Callable[[str], None]
-) -> Iterator[tuple[Supervisor, Site, dict[str, str]]]:
-    """Everything started and ready, and the logins that the demo data has; all is stopped at the end."""
+    folder: LocalFolder, *, port: int, demo: bool, say: Callable[[str], None], outside: Mapping[str, str]
+) -> Iterator[Running]:
+    """Everything started and ready; all is stopped at the end.
+
+    DATABASE_URL, REDIS_URL and STRIPE_* of `outside` replace the embedded parts.
+    """
     _raise_limit_of_open_files()
     supervisor = Supervisor(folder.log, say=say)
     try:
         say("Starting PostgreSQL and Valkey.")
-        servers = _start_servers(folder, supervisor)
-        stripe = _start_simulator(folder, supervisor)
+        servers = _start_servers(folder, supervisor, outside)
+        stripe = _start_simulator(folder, supervisor, outside)
         site = _site(folder, port=port, environment={**servers, **stripe})
         folder.write_environment(site.environment)
         _prepare(folder, site, say)
         say("Starting the site: web, live, clock, worker, beat.")
-        demo_step = _begin(site, folder, "demo", "--json") if demo and _has_demo() else None
+        steps = {name: _begin(site, folder, name, *options) for name, options in _first_steps(outside, demo)}
         supervisor.start(*site.processes())
-        yield supervisor, site, _logins(demo_step, folder)
+        said = {name: _finish(process, folder, name) for name, process in steps.items()}
+        logins = json.loads(said.get("demo", '{"crowd_tournament": ""}'))
+        yield Running(supervisor, site, crowd_tournament=logins.pop("crowd_tournament"), logins=logins)
     finally:
         with _deaf_to_signals():
             supervisor.stop()
+
+
+def _first_steps(outside: Mapping[str, str], demo: bool) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Commands that run while the processes start, with their options."""
+    if demo:
+        yield "demo", ("--json",)
+    if not outside.get("STRIPE_SECRET_KEY"):  # at the real Stripe somebody decides where events go
+        yield "register_webhook", ()
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
@@ -90,9 +114,9 @@ def _refuse_taken(port: int) -> None:
         )
 
 
-def _start_servers(folder: LocalFolder, supervisor: Supervisor) -> dict[str, str]:
+def _start_servers(folder: LocalFolder, supervisor: Supervisor, outside: Mapping[str, str]) -> dict[str, str]:
     """DATABASE_URL and REDIS_URL; a server that the environment names is not started."""
-    urls = {name: os.environ[name] for name in ("DATABASE_URL", "REDIS_URL") if os.environ.get(name)}
+    urls = {name: outside[name] for name in ("DATABASE_URL", "REDIS_URL") if outside.get(name)}
     postgres = valkey = None
     specs: list[Spec] = []
     if "DATABASE_URL" not in urls:
@@ -109,13 +133,12 @@ def _start_servers(folder: LocalFolder, supervisor: Supervisor) -> dict[str, str
     return urls
 
 
-def _start_simulator(folder: LocalFolder, supervisor: Supervisor) -> dict[str, str]:
-    """The STRIPE_* of the environment if there is a key, else those of the simulator, started now."""
-    if os.environ.get("STRIPE_SECRET_KEY"):
-        return {name: value for name, value in os.environ.items() if name.startswith("STRIPE_")}
+def _start_simulator(folder: LocalFolder, supervisor: Supervisor, outside: Mapping[str, str]) -> dict[str, str]:
+    """The STRIPE_* of outside if there is a key, else those of the simulator, started now."""
+    if outside.get("STRIPE_SECRET_KEY"):
+        return {name: value for name, value in outside.items() if name.startswith("STRIPE_")}
     port = folder.port("simulator")
-    if (fingerprint.HOUSE / "simulator").exists():
-        supervisor.start(simulator(port=port, folder=folder.path))
+    supervisor.start(simulator(port=port, folder=folder.path))
     return {
         "STRIPE_SECRET_KEY": folder.secret("stripe_key", prefix="sk_test_"),
         "STRIPE_API_BASE": f"http://127.0.0.1:{port}",
@@ -179,29 +202,26 @@ def _finish(process: subprocess.Popen[str], folder: LocalFolder, name: str) -> s
     return output
 
 
-def _logins(demo: subprocess.Popen[str] | None, folder: LocalFolder) -> dict[str, str]:
-    if demo is None:
-        return {}
-    found: dict[str, str] = json.loads(_finish(demo, folder, "demo"))
-    return found
+def _introduce(running: Running) -> None:
+    print(f"\nVGC Hub is ready: {running.site.url}")
+    for email, password in running.logins.items():
+        print(f"  {email.split('@')[0] + ':':<11} {email}  password {password}")
+    print(f"  mails:      {running.site.url}/local/mailbox/")
+    print(f"Logs are in {running.site.folder / 'log'}. Ctrl-C stops everything.\n", flush=True)
 
 
-def _has_demo() -> bool:
-    return any(fingerprint.HOUSE.glob("*/management/commands/demo.py"))
-
-
-def _introduce(site: Site, logins: dict[str, str]) -> None:
-    print(f"\nVGC Hub is ready: {site.url}")
-    for name, value in logins.items():
-        print(f"  {name}: {value}")
-    print(f"Logs are in {site.folder / 'log'}. Ctrl-C stops everything.\n", flush=True)
-
-
-def _start_crowd(site: Site, logins: dict[str, str], players: int) -> subprocess.Popen[bytes] | None:
+def _start_crowd(running: Running, players: int) -> subprocess.Popen[bytes] | None:
+    """A crowd beside the site, which reports here."""
     if not players:
         return None
-    command, environment = site.step("crowd", f"--players={players}", f"--tournament={logins['crowd_tournament']}")
-    return subprocess.Popen(command, env={**os.environ, **environment}, cwd=fingerprint.HOUSE)  # noqa: S603
+    options = (f"--players={players}", f"--tournament={running.crowd_tournament}")
+    command, environment = running.site.step("crowd", *options)
+    return subprocess.Popen(  # noqa: S603 - our own command
+        command,
+        env={**os.environ, **environment},
+        cwd=fingerprint.HOUSE,
+        preexec_fn=dies_with_parent(os.getpid(), signal.SIGTERM),  # noqa: PLW1509
+    )
 
 
 def _tend_until_told(supervisor: Supervisor) -> None:
