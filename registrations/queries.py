@@ -133,3 +133,14 @@ def waiting_places(tournament_id: int, blocks: Iterable[int] | None, block_size:
         (division, priority, place or 0)
         for division, priority, place in line.values_list("division", "priority", "place")
     ]
+
+
+def seats_and_free(tournaments: Iterable[Tournament]) -> dict[int, tuple[int, int]]:
+    """Tournament id -> (seats, free ones), in one query for a whole list; a tournament without seats is left out."""
+    rows = (
+        Seat.objects.filter(division__tournament__in=list(tournaments))
+        .order_by()
+        .values_list("division__tournament")
+        .annotate(seats=Count("pk"), free=Count("pk", filter=Q(entry=None)))
+    )
+    return {tournament: (seats, free) for tournament, seats, free in rows}

@@ -6,11 +6,12 @@ from datetime import datetime
 
 from django.contrib.auth.models import AnonymousUser
 from django.db import connection
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from accounts.models import Player, User
 from tournaments import rules
-from tournaments.models import Organization, PriorityMember, Seat, Tournament
+from tournaments.models import Organization, PriorityGroup, PriorityMember, Seat, Tournament
 
 
 @dataclass(frozen=True)
@@ -77,3 +78,26 @@ def organizations_of(user: User | AnonymousUser) -> QuerySet[Organization]:
     if user.is_staff:
         return Organization.objects.all()
     return Organization.objects.filter(memberships__account=user)
+
+
+@dataclass(frozen=True)
+class GroupFacts:
+    """A priority group, how many seats are reserved for it, and whether it lists players."""
+
+    group: PriorityGroup
+    reserved: int
+    listed: bool
+
+
+def group_facts(tournament: Tournament) -> list[GroupFacts]:
+    """The tournament's groups in the order in which they count (one query)."""
+    seats = Seat.objects.filter(reserved_for=OuterRef("pk")).order_by().values("reserved_for").annotate(n=Count("pk"))
+    groups = (
+        tournament.groups.select_related("tournament")
+        .annotate(
+            reserved=Coalesce(Subquery(seats.values("n")), 0),
+            listed=Exists(PriorityMember.objects.filter(group=OuterRef("pk"))),
+        )
+        .order_by("-priority", "-tickets", "name")
+    )
+    return [GroupFacts(group, group.reserved, group.listed) for group in groups]

@@ -6,4 +6,6 @@ from tournaments import views
 
 urlpatterns = [
     path("", views.home, name="home"),
+    path("tournaments/", views.tournaments, name="tournaments"),
+    path("t/<slug:slug>/", views.tournament, name="tournament"),
 ]

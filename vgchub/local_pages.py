@@ -37,6 +37,9 @@ def mail(request: HttpRequest, pk: int) -> HttpResponse:
 @csp_replace(  # type: ignore[arg-type]  # its annotation knows views without arguments only
     {
         "default-src": [NONE],
+        "script-src": [NONE],
+        "connect-src": [NONE],
+        "form-action": [NONE],
         "style-src": ["'unsafe-inline'"],
         "img-src": ["data:"],
         "frame-ancestors": [SELF],

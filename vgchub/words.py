@@ -1,6 +1,6 @@
 """Numbers, money and times as a person reads them, in the language of the request. Times are arguments; nothing reads a clock."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.utils.formats import date_format, number_format
@@ -79,6 +79,12 @@ def zone_name(zone: ZoneInfo) -> str:
     if zone.key in ("UTC", "Etc/UTC"):
         return "UTC"
     return _("%(city)s time") % {"city": zone.key.rsplit("/", 1)[-1].replace("_", " ")}
+
+
+def day(value: date) -> str:
+    """28 November 2026"""
+    # Translators: Django's date format characters for "28 November 2026".
+    return date_format(value, pgettext("date", "j F Y"))
 
 
 def day_and_time(when: datetime, zone: ZoneInfo, *, now: datetime) -> str:
