@@ -1,5 +1,6 @@
 """The control endpoint, and what a restart keeps."""
 
+import socket
 import time
 from pathlib import Path
 
@@ -33,6 +34,21 @@ def test_restart_keeps_everything(tmp_path: Path) -> None:
     finally:
         process.terminate()
         process.wait(10)
+
+
+def test_a_webhook_endpoint_that_never_answers_does_not_hold_up_the_stop() -> None:
+    port = free_port()
+    process = start(port=port)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        shop = shop_at(port)
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        shop.v1.webhook_endpoints.create({"url": url, "enabled_events": ["*"]})
+        shop.v1.customers.create({"email": "alice@example.com"})
+        silent.accept()
+        began = time.monotonic()
+        process.terminate()
+        process.wait(10)
+    assert time.monotonic() - began < 5
 
 
 def test_faults_fail_as_often_as_asked_and_only_there(shop: Shop) -> None:
