@@ -4,50 +4,15 @@ from datetime import date
 from typing import Any
 
 from allauth.account.adapter import get_adapter
-from allauth.account.forms import SignupForm as AllauthSignupForm
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
-from django.http import HttpRequest
-from django.utils.functional import lazy
-from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts import rules
 from accounts.countries import COUNTRIES
 from accounts.models import Player, User
-from accounts.services import EmailTakenError, PlayerDetails, record_consent
-
-
-def _terms_label() -> str:
-    return format_html(_('I accept the <a href="{}" target="_blank">terms</a>'), "/terms/")
-
-
-class SignupForm(AllauthSignupForm):  # type: ignore[misc]  # allauth has no types
-    """E-mail, password and the acceptance of the terms, which is kept as a Consent."""
-
-    terms = forms.BooleanField(
-        label=lazy(_terms_label, str)(),
-        error_messages={"required": gettext_lazy("Without accepting the terms there is no account.")},
-    )
-    field_order = ("email", "password1", "terms")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["email"].label = _("E-mail address")
-        self.fields["email"].help_text = _("Offers of seats are mailed here, so take one that you read.")
-        self.fields["password1"].help_text = _("10 characters or more. A short sentence is easy to remember.")
-
-    def save(self, request: HttpRequest) -> User:
-        """The account with its consent, or neither of them; the same form sent twice at once makes one account."""
-        try:
-            with transaction.atomic():
-                user: User = super().save(request)
-                record_consent(account=user)
-        except IntegrityError:
-            raise EmailTakenError from None
-        return user
+from accounts.services import EmailTakenError, PlayerDetails
 
 
 class PlayerForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own takes none
@@ -96,7 +61,7 @@ class PlayerForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own tak
         if not self.is_bound:
             return False
         birth_date, country = self._typed("birth_date"), self._typed("country")
-        if not isinstance(birth_date, date) or not country:
+        if not isinstance(birth_date, date) or not self._plausible(birth_date) or not country:
             return False
         known = self.instance.consents.exists() if self.instance.pk else False
         return rules.needs_guardian(birth_date, country, self.today) and not known
@@ -110,12 +75,12 @@ class PlayerForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own tak
         except ValidationError:
             return None
 
-    def clean_player_id(self) -> str:
-        return str(self.cleaned_data["player_id"])
+    def _plausible(self, birth_date: date) -> bool:
+        return date(1900, 1, 1) <= birth_date <= self.today
 
     def clean_birth_date(self) -> date:
         birth_date: date = self.cleaned_data["birth_date"]
-        if not date(1900, 1, 1) <= birth_date <= self.today:
+        if not self._plausible(birth_date):
             raise ValidationError(_("Nobody who plays was born on that day; check the year."))
         return birth_date
 

@@ -22,7 +22,7 @@ def prove_address_by_code(request: HttpRequest, user: User, method: str, **kwarg
         messages.info(
             request,
             _(
-                "Your address is proven now. The password was set before that, so it no longer works: set a new one "
+                "Your address is verified now. The password was set before that, so it no longer works: set a new one "
                 "under “Account”, or go on signing in by code."
             ),
         )

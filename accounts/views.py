@@ -179,7 +179,7 @@ def enter_code(request: HttpRequest) -> HttpResponse:
         except RefusedError as error:
             _say_beside(form, "code", error)
         else:
-            messages.success(request, _("Thank you: %(email)s is your proven address.") % {"email": user.email})
+            messages.success(request, _("Thank you: %(email)s is verified.") % {"email": user.email})
             return _onward(request, "account")
     context = {
         "form": form,

@@ -214,7 +214,16 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 # Joining a queue never waits for a mail; a seat is offered only to a verified address.
 ACCOUNT_EMAIL_VERIFICATION = "optional"
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
-ACCOUNT_FORMS = {"signup": "accounts.forms.SignupForm"}
+ACCOUNT_FORMS = {
+    "login": "accounts.signin_forms.LoginForm",
+    "signup": "accounts.signin_forms.SignupForm",
+    "request_login_code": "accounts.signin_forms.RequestLoginCodeForm",
+    "confirm_login_code": "accounts.signin_forms.ConfirmLoginCodeForm",
+    "reset_password": "accounts.signin_forms.ResetPasswordForm",
+    "reset_password_from_key": "accounts.signin_forms.ResetPasswordKeyForm",
+    "change_password": "accounts.signin_forms.ChangePasswordForm",
+    "set_password": "accounts.signin_forms.SetPasswordForm",
+}
 ACCOUNT_LOGIN_BY_CODE_ENABLED = True
 ACCOUNT_LOGIN_BY_CODE_TIMEOUT = 15 * 60  # mail takes its time
 ACCOUNT_LOGIN_BY_CODE_SUPPORTS_RESEND = True

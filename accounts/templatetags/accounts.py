@@ -13,4 +13,4 @@ def unproven_banner(context: dict[str, Any]) -> dict[str, Any]:
     user = context.get("user")
     if user is None or not user.is_authenticated or user.email_verified_at:
         return {"unproven": False}
-    return {"unproven": True, "email": user.email, "request": context.get("request")}
+    return {"unproven": True, "request": context.get("request")}
