@@ -361,7 +361,7 @@ if STRIPE_API_BASE:
 DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"
 # dj-stripe checks the signature and keeps what came; what it means is asked of Stripe later, outside of its transaction.
 DJSTRIPE_WEBHOOK_EVENT_CALLBACK = "payments.webhook.receive"
-MIGRATION_MODULES = {"djstripe": "vgchub.djstripe_migrations"}  # its own, squashed: 2 s instead of 40
+MIGRATION_MODULES = {"djstripe": "vgchub.djstripe_migrations"}  # its own, squashed: 1 s instead of 40
 
 # --- Logging -------------------------------------------------------------------------------------------------
 

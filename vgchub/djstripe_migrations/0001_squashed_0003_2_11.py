@@ -11,6 +11,8 @@ import uuid
 from django.conf import settings
 from django.db import migrations, models
 
+from vgchub.migrating import CreateModelsAtOnce
+
 
 class Migration(migrations.Migration):
 
@@ -20,9 +22,17 @@ class Migration(migrations.Migration):
 
     dependencies = [
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
+        # These come first because every change near the User draws up all models that are related to it, and the
+        # sixty of this migration are.
+        ("admin", "0001_initial"),
+        ("account", "0001_initial"),
+        ("token_blacklist", "0013_alter_blacklistedtoken_options_and_more"),
+        ("accounts", "0001_initial"),
+        ("tournaments", "0001_initial"),
+        ("registrations", "0001_initial"),
     ]
 
-    operations = [
+    operations = [CreateModelsAtOnce([
         migrations.CreateModel(
             name='CountrySpec',
             fields=[
@@ -1275,4 +1285,4 @@ class Migration(migrations.Migration):
                 'unique_together': {('id', 'livemode')},
             },
         ),
-    ]
+    ])]
