@@ -22,6 +22,7 @@ def templates() -> dict[str, str]:
         "next": _("You are next in line for %(division)s."),
         "open_one": _("1 seat is free or on offer."),
         "open": _("%(open)s seats are free or on offer."),
+        "sold_out_one": _("The only seat is confirmed; if it is returned, it goes down this line."),
         "sold_out": _("All %(seats)s seats are confirmed; returned seats go down this line."),
         "pace_one": _("At today's pace your turn comes in about a minute."),
         "pace": _("At today's pace your turn comes in about %(minutes)s minutes."),
@@ -61,6 +62,8 @@ def _in_line(say: dict[str, str], position: int, division: str) -> str:
 
 def _open_seats(say: dict[str, str], standing: Mapping[str, object]) -> str:
     open_seats = int(str(standing["open"]))
+    if not open_seats and standing["seats"] == 1:
+        return say["sold_out_one"]
     if not open_seats:
         return say["sold_out"] % {"seats": words.number(int(str(standing["seats"])))}
     return say["open_one"] if open_seats == 1 else say["open"] % {"open": words.number(open_seats)}
@@ -88,7 +91,7 @@ def standing_still(entry: QueueEntry, *, seats: int, sold_out_at: datetime | Non
             return _("You're in. %(division)s, seat %(seat)s.") % _names(entry)
         case State.PASSED:
             return _("You missed an offer. Step back in once and you are served from your old place.")
-        case State.CLOSED if not entry.tournament.cancelled_at and sold_out_at:
+        case State.CLOSED if not entry.tournament.cancelled_at and sold_out_at and seats > 1:
             return _(
                 "All %(seats)s %(division)s seats were confirmed; the last one %(time)s. No seat came down the line to you."
             ) % {**_names(entry), "seats": words.number(seats), "time": words.moment(sold_out_at, zone, now=now)}

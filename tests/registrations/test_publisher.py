@@ -203,7 +203,7 @@ def test_sold_out_says_since_when(publisher: LinePublisher) -> None:
     publisher.publish_moves()
     (standing,), head = standings(tournament, [waiting])
     assert standing.division.sold_out_at == confirmed.confirmed_at
-    assert "All 1 seats are confirmed" in standing.sentence
+    assert "The only seat is confirmed" in standing.sentence
     cancel_entry(entry_id=confirmed.pk)
     publisher.publish_moves()
     (standing,), head = standings(tournament, [waiting])

@@ -19,8 +19,6 @@ from vgchub.management.crowd.people import Person, make_people
 from vgchub.management.crowd.player import CrowdPlayer, Plan
 from vgchub.management.crowd.tally import Tally
 
-ARRIVE_WITHIN_SECONDS = 10
-
 
 class Command(BaseCommand):
     help = "Lets N made-up players join a tournament over HTTP: they watch, pay, leave or do nothing."
@@ -31,6 +29,7 @@ class Command(BaseCommand):
         parser.add_argument("--pay", type=float, default=0.8, help="share of those with an offer who take it up (0.8)")
         parser.add_argument("--leave", type=float, default=0.1, help="share who leave the line (0.1)")
         parser.add_argument("--sign-in", type=float, default=0.05, help="share who sign in first (0.05)")
+        parser.add_argument("--within", type=float, default=10, help="seconds within which all arrive (10)")
         parser.add_argument("--seed", type=int, default=1)
         parser.add_argument("--minutes", type=float, default=20, help="stop after so long, whatever happens (20)")
 
@@ -49,17 +48,17 @@ class Command(BaseCommand):
         )
         plan = Plan(settings.SITE_URL, _live(), tournament.slug, options["pay"], options["leave"])
         tally = Tally()
-        asyncio.run(self._play(plan, people, tally, options["seed"], options["minutes"] * 60))
+        asyncio.run(self._play(plan, people, tally, options))
         self._report(tournament, tally, seats)
 
-    async def _play(self, plan: Plan, people: list[Person], tally: Tally, seed: int, seconds: float) -> None:
+    async def _play(self, plan: Plan, people: list[Person], tally: Tally, options: dict[str, Any]) -> None:
         connector = aiohttp.TCPConnector(limit=0)
         timeout = aiohttp.ClientTimeout(total=30)
-        chance = random.Random(seed)  # noqa: S311  a crowd, no secret
+        chance = random.Random(options["seed"])  # noqa: S311  a crowd, no secret
         async with aiohttp.ClientSession(
             connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()
         ) as http:
-            arrivals = [chance.uniform(0, ARRIVE_WITHIN_SECONDS) for _ in people]
+            arrivals = [chance.uniform(0, options["within"]) for _ in people]
             players = [
                 CrowdPlayer(person, plan, http, tally, random.Random(chance.random()))  # noqa: S311
                 for person in people
@@ -67,7 +66,7 @@ class Command(BaseCommand):
             tasks = [
                 asyncio.create_task(_arrive(player, delay)) for player, delay in zip(players, arrivals, strict=True)
             ]
-            await self._watch(players, tasks, seconds)
+            await self._watch(players, tasks, options["minutes"] * 60)
             for task in tasks:
                 task.cancel()
             for failed in (r for r in await asyncio.gather(*tasks, return_exceptions=True) if isinstance(r, Exception)):

@@ -1,0 +1,98 @@
+"""Every page a player sees: nothing serious for axe, nothing scrolls sideways on a phone, the console stays empty."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings
+from django.test import Client
+from playwright.sync_api import Page
+
+from registrations.rules import State
+from tests.builders import make_entry, make_player, make_tournament, make_user
+from tests.stage import LiveSite
+from tournaments.models import Tournament
+
+pytestmark = pytest.mark.browser
+
+SHOTS = os.environ.get("SCREENSHOTS")  # a folder: then every page is kept there as a picture
+
+
+@pytest.fixture
+def pages(live_site: LiveSite) -> dict[str, Any]:
+    """Addresses by name, and the session of a player with an entry in every state."""
+    return live_site.call(_make_pages)
+
+
+def _make_pages() -> dict[str, Any]:
+    account = make_user("alice@players.example")
+    player = make_player(account, display_name="Alice")
+    paths = {
+        "home": "/",
+        "sign-in": "/accounts/login/",
+        "sign-up": "/accounts/signup/",
+        "code": "/accounts/login/code/",
+        "reset": "/accounts/password/reset/",
+        "not-found": "/no-such-page/",
+        "entries": "/entries/",
+        "account": "/account/",
+    }
+    for state in (State.WAITING, State.OFFERED, State.CONFIRMED, State.PASSED, State.LAPSED, State.LEFT, State.CLOSED):
+        tournament = make_tournament(seats=2, fee_minor=2500, name=f"Cup of those who are {state.lower()}")
+        if state == State.WAITING:
+            _crowd(tournament)
+        entry = make_entry(tournament, player, state=state)
+        paths[f"queue-{state.lower()}"] = f"/t/{tournament.slug}/queue/"
+        paths[f"tournament-{state.lower()}"] = f"/t/{tournament.slug}/"
+        if state == State.CONFIRMED:
+            paths |= {name: f"/e/{entry.public_id}/{name}/" for name in ("ticket", "cancel")}
+            paths["entry"] = f"/e/{entry.public_id}/"
+    lottery = make_tournament(mode="LOTTERY")
+    make_entry(lottery, player)
+    paths["queue-lottery"] = f"/t/{lottery.slug}/queue/"
+    client = Client()
+    client.force_login(account)
+    return {"paths": paths, "session": client.cookies[settings.SESSION_COOKIE_NAME].value}
+
+
+def _crowd(tournament: Tournament) -> None:
+    for state in [State.CONFIRMED, State.OFFERED] + [State.WAITING] * 25:
+        make_entry(tournament, state=state)
+
+
+@pytest.mark.parametrize("size", ["phone", "desktop"])
+@pytest.mark.parametrize("signed_in", [False, True], ids=["nobody", "player"])
+def test_pages_are_sound(
+    pages: dict[str, Any], live_site: LiveSite, new_page: Callable[..., Page], console: Any, size: str, signed_in: bool
+) -> None:
+    console.allow("404")
+    page = new_page(size)
+    if signed_in:
+        page.context.add_cookies([{"name": "sessionid", "value": pages["session"], "url": live_site.url}])
+    problems = []
+    for name, path in pages["paths"].items():
+        page.goto(path)
+        page.wait_for_load_state()
+        problems += [f"{name}: {problem}" for problem in _problems(page)]
+        if SHOTS:
+            page.screenshot(
+                path=Path(SHOTS) / f"{name}-{size}-{'player' if signed_in else 'nobody'}.png", full_page=True
+            )
+    assert problems == []
+
+
+def _problems(page: Page) -> list[str]:
+    found = []
+    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    if wide > 0:
+        found.append(f"scrolls sideways by {wide} px")
+    for violation in Axe().run(page).response["violations"]:
+        if violation["impact"] in ("serious", "critical"):
+            where = ", ".join(
+                node["target"][0] if isinstance(node["target"][0], str) else "?" for node in violation["nodes"]
+            )
+            found.append(f"axe {violation['id']}: {where}")
+    return found

@@ -1,0 +1,83 @@
+"""Two players and one seat: the whole of the site's promise, in a browser."""
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from payments.models import Payment, Refund
+from registrations.models import QueueEntry
+from registrations.rules import State
+from reports.invariants import violations
+from tests.browser.players import Person, make_paid_tournament, make_person
+from tests.stage import LiveSite
+from tournaments.models import Tournament
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(params=[True, False], ids=["javascript", "no-javascript"])
+def people(request: pytest.FixtureRequest, live_site: LiveSite, new_page: Callable[..., Page]) -> list[Person]:
+    """Alice on a phone and bob at a desk."""
+    return [
+        make_person(live_site, new_page(size, javascript=request.param), name, javascript=request.param)
+        for name, size in (("Alice", "phone"), ("Bob", "desktop"))
+    ]
+
+
+def test_one_seat_goes_to_alice_and_when_she_gives_it_back_to_bob(people: list[Person], live_site: LiveSite) -> None:
+    alice, bob = people
+    tournament = make_paid_tournament(live_site)
+
+    alice.sign_in()
+    alice.join(tournament)
+    alice.sees("Masters, seat 1")
+    bob.sign_in()
+    bob.join(tournament)
+    bob.sees("You are next in line for Masters.")
+
+    alice.take_the_seat_and_pay()
+    alice.sees("You're in. Masters, seat 1.")
+    bob.sees("The only seat is confirmed")
+    expect(bob.page.locator(".standing__number")).to_have_text("1")
+
+    alice.go_to_the_line(tournament)
+    alice.give_the_seat_back()
+    alice.sees("given back")
+    bob.sees("This Masters seat is yours until")
+    _offered_within_two_seconds(live_site, alice, bob)
+
+    bob.take_the_seat_and_pay()
+    bob.sees("You're in. Masters, seat 1.")
+    _money_is_right(live_site, tournament)
+    assert live_site.call(violations) == []
+
+
+def _offered_within_two_seconds(site: LiveSite, alice: Person, bob: Person) -> None:
+    ended, offered = alice.entry(site).ended_at, bob.entry(site).offered_at
+    assert ended is not None
+    assert offered is not None
+    assert offered - ended < timedelta(seconds=2)
+
+
+def _money_is_right(site: LiveSite, tournament: Tournament) -> None:
+    """Bob's money is taken, alice has hers back; the last capture may take a moment."""
+
+    def states() -> tuple[list[str], list[tuple[int, str]], list[str]]:
+        payments = Payment.objects.filter(entry__tournament=tournament).order_by("pk")
+        refunds = Refund.objects.filter(payment__in=payments)
+        entries = QueueEntry.objects.filter(tournament=tournament).order_by("number")
+        return (
+            [p.state for p in payments],
+            [(r.amount_minor, r.state) for r in refunds],
+            [e.state for e in entries],
+        )
+
+    for _ in range(40):
+        found = site.call(states)
+        if found[0] == ["CAPTURED", "CAPTURED"] and found[1] and found[1][0][1] == "SUCCEEDED":
+            break
+        time.sleep(0.25)
+    assert found == (["CAPTURED", "CAPTURED"], [(2500, "SUCCEEDED")], [State.CANCELLED, State.CONFIRMED])
