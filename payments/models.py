@@ -208,7 +208,7 @@ class Refund(models.Model):
             pgtrigger.Trigger(
                 # The payment's row is locked, so that two refunds at once can't both find room.
                 name="at_most_what_was_paid",
-                operation=pgtrigger.Insert | pgtrigger.UpdateOf("state", "amount_minor"),
+                operation=pgtrigger.Insert | pgtrigger.UpdateOf("state", "amount_minor"),  # type: ignore[no-untyped-call]
                 when=pgtrigger.Before,
                 declare=[("_paid", "integer"), ("_state", "text"), ("_back", "bigint")],
                 func="""
