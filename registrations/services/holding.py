@@ -1,6 +1,6 @@
 """From an offer to a confirmed seat, and back. Each is one UPDATE WHERE state = <old>; whoever comes second finds zero rows."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pghistory
 from django.db import transaction
@@ -44,9 +44,10 @@ def take_up_offer(*, account: User, public_id: str) -> QueueEntry:
         now = database_now()
         if entry.tournament.is_free or entry.waived_by_id:
             return confirm_entry(entry_id=entry.pk)
-        paying = now + timedelta(minutes=entry.tournament.payment_minutes)
+        moment = _deadline_clock(entry.tournament, now)
+        paying = moment + timedelta(minutes=entry.tournament.payment_minutes)
         begun = QueueEntry.objects.filter(
-            pk=entry.pk, state=State.OFFERED, checkout_at=None, offer_expires_at__gt=now
+            pk=entry.pk, state=State.OFFERED, checkout_at=None, offer_expires_at__gt=moment
         ).update(
             checkout_at=now,
             offer_expires_at=Least(F("hold_until"), Greatest(F("offer_expires_at"), Value(paying))),
@@ -58,11 +59,16 @@ def take_up_offer(*, account: User, public_id: str) -> QueueEntry:
     return entry
 
 
+def _deadline_clock(tournament: Tournament, now: datetime) -> datetime:
+    """What deadlines are held against: the time, which stands still in a pause, since resuming adds the paused time to them."""
+    return tournament.paused_at or now
+
+
 def extend_for_retry(*, entry_id: int) -> None:
     """A card was declined: leave ten more minutes, within `hold_until`."""
     with transaction.atomic(), pghistory.context(service="extend_for_retry"):
-        more = database_now() + timedelta(minutes=CARD_RETRY_MINUTES)
-        entry = QueueEntry.objects.select_related("player").get(pk=entry_id)
+        entry = QueueEntry.objects.select_related("player", "tournament").get(pk=entry_id)
+        more = _deadline_clock(entry.tournament, database_now()) + timedelta(minutes=CARD_RETRY_MINUTES)
         QueueEntry.objects.filter(pk=entry_id, state=State.OFFERED, checkout_at__isnull=False).update(
             offer_expires_at=Least(F("hold_until"), Greatest(F("offer_expires_at"), Value(more)))
         )
@@ -82,7 +88,9 @@ def confirm_entry(*, entry_id: int, paid: bool = False) -> QueueEntry:
         now = database_now()
         offered = QueueEntry.objects.filter(pk=entry_id, state=State.OFFERED)
         if not paid:
-            offered = offered.filter(offer_expires_at__gt=now)
+            offered = offered.filter(
+                offer_expires_at__gt=_deadline_clock(Tournament.objects.get(entries=entry_id), now)
+            )
         confirmed = offered.update(state=State.CONFIRMED, confirmed_at=now, offer_expires_at=None, hold_until=None)
         entry = QueueEntry.objects.select_related("player", "tournament", "seat", "division").get(pk=entry_id)
         if not confirmed and entry.state != State.CONFIRMED:

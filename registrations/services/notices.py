@@ -22,11 +22,20 @@ BATCH = 100
 
 
 def due(entries: Iterable[QueueEntry], kind: Notice.Kind, at: datetime) -> None:
-    """Note that each entry's account is due a mail; the same one for the same offer is noted once."""
+    """Note that each entry's account is due a mail; for the same offer once, and again only if it came true again.
+
+    (Confirmed, the capture fails, paid once more, confirmed: the last that the player hears is how it stands.) The callers found
+    by their UPDATE's row count that it has just come true.
+    """
     rows = [Notice(entry=entry, kind=kind, offer_number=entry.offer_number or 0, due_at=at) for entry in entries]
     if not rows:
         return
-    Notice.objects.bulk_create(rows, ignore_conflicts=True)
+    Notice.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["entry", "kind", "offer_number"],
+        update_fields=["due_at", "mailed_at"],
+    )
     wake_on_commit(send_notices)
 
 
