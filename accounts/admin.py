@@ -2,12 +2,19 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
-from django.http import HttpRequest
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html_join
+from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from accounts import services
 from accounts.models import Consent, Player, User
-from vgchub.admin import ScopedAdmin, column, site
+from registrations import services as registrations
+from vgchub.admin import AdminRequest, Question, ScopedAdmin, column, detail_action, site
 from vgchub.forms import ChangedFieldsForm
 
 
@@ -32,25 +39,91 @@ class UserAdmin(ScopedAdmin):
         return (*shown, *ranks, "is_active") if obj is not None and obj.is_staff else (*shown, *ranks)
 
 
+class OwnerForm(forms.Form):
+    """Whose a disputed Player ID is. `claims`: everybody who claims it."""
+
+    owner = forms.ModelChoiceField(
+        label=_("It belongs to"),
+        queryset=Player.objects.none(),
+        required=False,
+        empty_label=_("nobody of them: open again"),
+        widget=UnfoldAdminSelectWidget,
+    )
+    reason = forms.CharField(
+        label=_("Reason"),
+        max_length=200,
+        widget=UnfoldAdminTextInputWidget,
+        help_text=_("What convinced you; kept in the history."),
+    )
+
+    def __init__(self, *args: Any, claims: QuerySet[Player], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        owner = self.fields["owner"]
+        owner.queryset = claims  # type: ignore[attr-defined]
+        owner.label_from_instance = lambda player: f"{player.display_name}, {player.account.email}"  # type: ignore[attr-defined]
+
+
 @admin.register(Player, site=site)
 class PlayerAdmin(ScopedAdmin):
     """Results are typed by staff; a Player ID is settled by an action that says whose it is, and why."""
 
     staff_may = frozenset({"view", "change", "run"})
     form = ChangedFieldsForm
+    actions_detail = ("settle",)
     fields = (
         "display_name",
         "account",
         ("player_id", "coloured_state"),
+        "other_claims",
         ("birth_date", "country"),
         ("championship_points", "best_placement", "seasons_played"),
         "created_at",
     )
-    readonly_fields = ("account", "player_id", "coloured_state", "birth_date", "country", "created_at", "display_name")
+    readonly_fields = (
+        "display_name",
+        "account",
+        "player_id",
+        "coloured_state",
+        "other_claims",
+        "birth_date",
+        "country",
+        "created_at",
+    )
     list_display = ("display_name", "player_id", "coloured_state", "country", "account")
     list_filter = ("player_id_state",)
     list_select_related = ("account",)
     search_fields = ("display_name", "=player_id", "account__email")
+
+    def save_model(self, request: HttpRequest, obj: Player, form: Any, change: bool) -> None:
+        """New results may put who waits into another group."""
+        super().save_model(request, obj, form, change)
+        waiting = obj.entries.waiting().values_list("tournament_id", flat=True)
+        for tournament_id in waiting if form.fields_to_save else ():
+            registrations.regroup_entries(tournament_id=tournament_id)
+
+    @detail_action(description=_("Settle the Player ID"), url_path="settle", icon="gavel")
+    def settle(self, request: AdminRequest, object_id: str) -> HttpResponse:
+        player = self.own_or_404(request, object_id)
+        claims = Player.objects.filter(player_id=player.player_id).select_related("account")
+
+        def perform(form: forms.Form) -> str:
+            services.resolve_dispute(
+                player_id=player.player_id,
+                owner=form.cleaned_data["owner"],
+                by=request.user,
+                reason=form.cleaned_data["reason"],
+            )
+            return say("Settled. Entries of the owner can be offered seats again.")
+
+        text = _("Until it is settled, nobody who claims this Player ID is offered a seat or drawn.")
+        question = Question(
+            _("Whose is Player ID %(number)s?") % {"number": player.player_id},
+            text,
+            _("Settle"),
+            OwnerForm,
+            {"claims": claims},
+        )
+        return self.ask(request, player, question, perform)
 
     @column(
         description=_("Player ID is"),
@@ -59,6 +132,12 @@ class PlayerAdmin(ScopedAdmin):
     )
     def coloured_state(self, player: Player) -> tuple[str, str]:
         return player.player_id_state, player.get_player_id_state_display()
+
+    @column(description=_("Claimed as well by"))
+    def other_claims(self, player: Player) -> Any:
+        others = Player.objects.filter(player_id=player.player_id).exclude(pk=player.pk).select_related("account")
+        rows = ((other.display_name, other.account.email) for other in others)
+        return format_html_join(", ", "{} ({})", rows) or _("nobody else")
 
 
 @admin.register(Consent, site=site)

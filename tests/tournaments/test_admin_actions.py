@@ -71,9 +71,21 @@ def test_actions_are_offered_when_they_make_sense(alice: Client, ours: Organizat
     cancelled = make_tournament(organization=ours, cancelled_at=now())
 
     assert actions(alice, draft) == ["Publish", "Seats"]
-    assert actions(alice, announced) == ["Message", "Seats", "Make it a draft again"]
-    assert actions(alice, running) == ["Message", "Seats", "Pause offers", "Extend open offers"]
-    assert actions(alice, paused) == ["Message", "Seats", "Resume offers", "Extend open offers"]
+    assert actions(alice, announced) == ["Message", "Seats", "Make it a draft again", "Cancel the tournament"]
+    assert actions(alice, running) == [
+        "Message",
+        "Seats",
+        "Pause offers",
+        "Extend open offers",
+        "Cancel the tournament",
+    ]
+    assert actions(alice, paused) == [
+        "Message",
+        "Seats",
+        "Resume offers",
+        "Extend open offers",
+        "Cancel the tournament",
+    ]
     assert actions(alice, cancelled) == []
 
 
@@ -200,6 +212,21 @@ def test_extend_gives_all_open_offers_more_time(alice: Client, ours: Organizatio
     entry.refresh_from_db()
     assert entry.offer_expires_at == before + timedelta(minutes=15)
     assert said(answer) == ["1 open offer lasts 15 minutes longer."]
+
+
+def test_cancel_needs_the_slug_typed(alice: Client, ours: Organization) -> None:
+    tournament = make_tournament(organization=ours)
+    entry = make_entry(tournament)
+
+    refusal = refused(act(alice, tournament, "cancel", reason="the hall burnt down", slug="another"))
+    tournament.refresh_from_db()
+    assert (list(refusal), tournament.cancelled_at) == (["slug"], None)
+
+    act(alice, tournament, "cancel", reason="the hall burnt down", slug=tournament.slug)
+    tournament.refresh_from_db()
+    entry.refresh_from_db()
+    assert tournament.cancelled_at is not None
+    assert entry.state == State.CLOSED
 
 
 def test_grant_offers_a_seat_out_of_order(alice: Client, ours: Organization) -> None:

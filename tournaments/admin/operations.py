@@ -13,9 +13,10 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from unfold.enums import ActionVariant
 
+from payments import services as payments
 from registrations import services as registrations
 from tournaments import services
-from tournaments.forms import ExtendForm, MembersForm, MessageForm, ReasonForm, RemoveMembersForm, SeatsForm
+from tournaments.forms import CancelForm, ExtendForm, MembersForm, MessageForm, ReasonForm, RemoveMembersForm, SeatsForm
 from tournaments.models import Division, PriorityGroup, Seat, Tournament
 from tournaments.rules import Phase
 from vgchub.admin import AdminRequest, Question, ScopedAdmin, detail_action
@@ -32,6 +33,7 @@ OFFERED_IN: dict[str, set[Phase]] = {
     "pause": RUNNING,
     "resume": RUNNING,
     "extend": {Phase.OPEN, Phase.CLOSED},
+    "cancel": {*PUBLISHED, Phase.OVER},
 }
 
 
@@ -57,7 +59,7 @@ class TournamentOperations(ScopedAdmin):
         {
             "title": _("More"),
             "icon": "more_horiz",
-            "items": ["pause", "resume", "extend", "withdraw"],
+            "items": ["pause", "resume", "extend", "withdraw", "cancel"],
         },
     )
 
@@ -185,6 +187,29 @@ class TournamentOperations(ScopedAdmin):
 
         text = _("Everybody who has an offer right now gets so many minutes more to take it up.")
         question = Question(_("Extend all open offers"), text, _("Extend"), ExtendForm)
+        return self.ask(request, tournament, question, perform)
+
+    @detail_action(
+        description=_("Cancel the tournament"), url_path="cancel", icon="event_busy", variant=ActionVariant.DANGER
+    )
+    def cancel(self, request: AdminRequest, object_id: str) -> HttpResponse:
+        tournament = self.own_or_404(request, object_id)
+
+        def perform(form: forms.Form) -> str:
+            payments.cancel_tournament(tournament_id=tournament.pk, by=request.user, reason=form.cleaned_data["reason"])
+            return say("The tournament is cancelled. Everybody is told by mail, and paid fees go back in full.")
+
+        text = _(
+            "This can't be taken back. Everybody who waits is let go, every seat is cancelled, and every fee is refunded in full."
+        )
+        question = Question(
+            _("Cancel this tournament for good?"),
+            text,
+            _("Cancel the tournament"),
+            CancelForm,
+            {"expected": tournament.slug},
+            variant="danger",
+        )
         return self.ask(request, tournament, question, perform)
 
     def _switch(
