@@ -16,6 +16,7 @@ from csp.decorators import csp_update
 from django import forms
 from django.contrib import messages
 from django.contrib.admin.utils import get_fields_from_path, unquote
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
@@ -25,6 +26,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, URLPattern, URLResolver, reverse
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import action, display
@@ -32,6 +34,7 @@ from unfold.sites import UnfoldAdminSite
 
 from accounts.models import User
 from tournaments.queries import organizations_of
+from vgchub.admin_history import happenings
 from vgchub.errors import RefusedError
 
 # unfold's Alpine evaluates attributes and sets inline styles. Only the admin may; the site's own pages may not.
@@ -86,6 +89,9 @@ def _reach_of(user: User | AnonymousUser) -> Reach:
 class HubAdminSite(UnfoldAdminSite):
     """Lets in staff and organizers; everybody else is told that it is not for them."""
 
+    index_template = "admin/start.html"
+    index_title = _("Start")
+
     def has_permission(self, request: HttpRequest) -> bool:
         known = reach(request)
         return known.is_staff or bool(known.organization_ids)
@@ -133,9 +139,15 @@ def own_choices(model: type[Model], request: HttpRequest, admin_site: HubAdminSi
 
 
 class ScopedChoices:
-    """Foreign keys and many-to-many fields offer, and accept, only own rows."""
+    """Foreign keys and many-to-many fields offer, and accept, only own rows, and open no windows of their own."""
 
     admin_site: HubAdminSite
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)  # type: ignore[misc]
+        if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
+            field.widget = field.widget.widget
+        return field
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> forms.Field | None:
         kwargs.setdefault("queryset", own_choices(db_field.remote_field.model, request, self.admin_site))
@@ -252,6 +264,27 @@ class ScopedAdmin(ScopedChoices, ModelAdmin):
         except NoReverseMatch:
             return None
         return address
+
+    @property
+    def object_history_template(self) -> str | None:
+        return "admin/history.html" if hasattr(self.model, "events") else None
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Of rows that leave events: those, which tell who and why also of what was not done in the admin."""
+        row = self.get_object(request, unquote(object_id))
+        if row is not None and hasattr(row, "events"):
+            extra_context = {**(extra_context or {}), "happenings": happenings(row)}
+        answer: HttpResponse = super().history_view(request, object_id, extra_context)
+        return answer
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        context["show_save_and_add_another"] = False
+        answer: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
+        return answer
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: ARG002
         """Only what was changed in the form: an old tab can't take back what others did since (vgchub.forms)."""

@@ -72,7 +72,9 @@ UNFOLD: dict[str, Any] = {
     "SITE_SUBHEADER": _("for organizers"),
     "SITE_SYMBOL": "trophy",
     "SITE_URL": "/",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda _request: static("icons/mark.svg")}],
     "SHOW_BACK_BUTTON": True,
+    "DASHBOARD_CALLBACK": "tournaments.admin.start.context",
     "BORDER_RADIUS": "8px",
     "COLORS": {
         # The accent of the site's own pages (static/css/tokens.css), and what lies around it.

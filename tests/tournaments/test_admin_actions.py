@@ -3,12 +3,15 @@
 from datetime import timedelta
 from typing import Any
 
+import pghistory
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
+from registrations.models import QueueEntry
 from registrations.rules import State
+from tests.admin.browsing import untouched
 from tests.builders import (
     make_division,
     make_entry,
@@ -16,6 +19,7 @@ from tests.builders import (
     make_organization,
     make_organizer,
     make_player,
+    make_seats,
     make_tournament,
     make_user,
     now,
@@ -199,6 +203,45 @@ def test_seats_need_a_reason_and_a_change(alice: Client, ours: Organization) -> 
         "__all__": ["Nothing was changed."]
     }
     assert list(refused(act(alice, tournament, "change_seats", reason="x", **{field: "-1"}))) == [field]
+
+
+def test_seats_of_an_old_tab_overwrite_nobody(alice: Client, ours: Organization) -> None:
+    tournament = make_tournament(organization=ours, seats=10)
+    masters, senior = tournament.divisions.get(), make_division(tournament, "senior", seats=4)
+    there = reverse("admin:tournaments_tournament_change_seats", args=[tournament.pk])
+    old_tab = untouched(alice.get(there).content.decode())
+    make_seats(masters, 5)
+
+    alice.post(there, {**old_tab, f"seats_{senior.pk}_open": "6", "reason": "a larger hall"})
+    assert (masters.seats.count(), senior.seats.count()) == (15, 6)
+
+    refusal = alice.post(there, {**old_tab, f"seats_{masters.pk}_open": "11", "reason": "one more"})
+    assert list(refused(refusal)) == [f"seats_{masters.pk}_open"]
+    assert masters.seats.count() == 15
+
+
+def test_history_tells_who_and_why(alice: Client, ours: Organization) -> None:
+    tournament = make_tournament(organization=ours)
+    act(alice, tournament, "pause", reason="the hall called")
+
+    page = alice.get(reverse("admin:tournaments_tournament_history", args=[tournament.pk]))
+
+    latest = page.context["happenings"][0]
+    assert (latest.what, latest.why) == ("pause tournament", "the hall called")
+    assert latest.who == ours.memberships.get().account.email
+    assert [name for name, _before, _after in latest.changes] == ["paused"]
+    assert "the hall called" in page.content.decode()
+
+
+def test_history_of_an_entry_does_not_tell_the_players_address(alice: Client, ours: Organization) -> None:
+    entry = make_entry(make_tournament(organization=ours))
+    with pghistory.context(user=entry.player.account_id, service="leave_queue"):
+        QueueEntry.objects.filter(pk=entry.pk).update(state=State.LEFT, ended_at=now())
+
+    page = alice.get(reverse("admin:registrations_queueentry_history", args=[entry.pk]))
+
+    assert page.context["happenings"][0].who == "the player"
+    assert entry.player.account.email not in page.content.decode()
 
 
 def test_extend_gives_all_open_offers_more_time(alice: Client, ours: Organization) -> None:

@@ -133,6 +133,20 @@ def test_create_from_one_page_with_divisions_seats_and_reserved_seats(alice: Cli
     assert seats.filter(division__code="senior", reserved_for=veterans).count() == 2
 
 
+def test_suggested_rows_are_left_out_wherever_they_stand(alice: Client, ours: Organization) -> None:
+    suggested = divisions(masters="64")
+    moved = {
+        name.replace("divisions-1-", "divisions-0-"): value
+        for name, value in suggested.items()
+        if "divisions-0-" not in name
+    }
+
+    answer = alice.post(ADD, {**PAGE, **moved, "organization": ours.pk, "divisions-TOTAL_FORMS": "1"})
+
+    assert answer.status_code == 302
+    assert not Tournament.objects.get().divisions.exists()
+
+
 def test_create_first_come_says_what_it_rewards(alice: Client, ours: Organization) -> None:
     answer = alice.post(
         ADD, {**PAGE, **divisions(masters="64"), "organization": ours.pk, "mode": "FIRST_COME"}, follow=True

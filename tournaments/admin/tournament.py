@@ -20,6 +20,7 @@ from registrations import services as registrations
 from tournaments.admin.operations import TournamentOperations
 from tournaments.forms import (
     FIRST_COME_WARNING,
+    DayInput,
     DivisionForm,
     DivisionFormSet,
     GroupForm,
@@ -67,6 +68,7 @@ class DivisionInline(TournamentPart, TabularInline):
     model = Division
     form = DivisionForm
     formset = DivisionFormSet
+    formfield_overrides = {models.DateField: {"widget": DayInput}}
     fields = ("code", "name", "born_from", "born_to", "seat_number")
     max_num = len(Division.Code)
     hide_title = True
@@ -88,7 +90,6 @@ class GroupInline(TournamentPart, StackedInline):
     model = PriorityGroup
     form = GroupForm
     formset = GroupFormSet
-    collapsible = True
     show_change_link = True
     verbose_name_plural = _("Priority groups")
 
@@ -99,13 +100,16 @@ class GroupInline(TournamentPart, StackedInline):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[tuple[Any, dict[str, Any]]]:  # noqa: ARG002
         seats = ("reserved_number",) if obj else tuple(f"reserved_{code}" for code in Division.Code.values)
         return [
-            (None, {"fields": ("name", "tickets", ("priority", "opens_early_minutes"), seats)}),
+            (None, {"fields": ("name", "tickets", "priority", "opens_early_minutes", *seats)}),
             (
                 _("Who belongs to it, besides those on its list (all that is set must hold)"),
                 {
                     "fields": (
-                        ("min_championship_points", "max_best_placement", "min_seasons_played"),
-                        ("countries", "division_codes"),
+                        "min_championship_points",
+                        "max_best_placement",
+                        "min_seasons_played",
+                        "countries",
+                        "division_codes",
                     )
                 },
             ),
@@ -214,9 +218,7 @@ class TournamentAdmin(TournamentOperations, ScopedAdmin):
             kwargs["widget"] = UnfoldAdminRadioSelectWidget
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if isinstance(db_field, models.DateTimeField) and field is not None:
-            field.help_text = _("In the tournament's time zone: %(zone)s.") % {
-                "zone": timezone.get_current_timezone_name()
-            }
+            field.help_text = _("Venue time (%(zone)s).") % {"zone": timezone.get_current_timezone_name()}
         return field
 
     def changeform_view(self, request: HttpRequest, object_id: Any = None, *args: Any, **kwargs: Any) -> HttpResponse:

@@ -17,11 +17,12 @@ from tournaments.forms.parts import (
     current_season_divisions,
     season_divisions,
 )
-from tournaments.forms.tournament import FIRST_COME_WARNING, LocalDateTimeInput, TimeZoneInput, TournamentForm
+from tournaments.forms.tournament import FIRST_COME_WARNING, DayInput, LocalDateTimeInput, TimeZoneInput, TournamentForm
 
 __all__ = [
     "FIRST_COME_WARNING",
     "CancelForm",
+    "DayInput",
     "DivisionForm",
     "DivisionFormSet",
     "ExtendForm",

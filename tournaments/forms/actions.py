@@ -65,16 +65,19 @@ class CancelForm(ReasonForm):
 
 
 class SeatsForm(ReasonForm):
-    """How many seats of each kind each division has. `counts`: (division, group or None) to how many there are."""
+    """How many seats of each kind each division has. `counts`: (division, group or None) to how many there are.
+
+    The page carries the numbers that it was shown with: what was not touched stays as it is by now.
+    """
 
     def __init__(self, *args: Any, counts: dict[tuple[Division, PriorityGroup | None], int], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.counts = counts
-        for (division, group), number in counts.items():
-            name = self._name(division, group)
+        self.counts = {self._name(*kind): (*kind, number) for kind, number in counts.items()}
+        for name, (division, group, number) in self.counts.items():
             self.fields[name] = count_field(_label(division, group))
             self.fields[name].required = True
             self.fields[name].initial = number
+            self.fields[name].show_hidden_initial = True
         self.order_fields([name for name in self.fields if name != "reason"])
 
     @staticmethod
@@ -83,12 +86,21 @@ class SeatsForm(ReasonForm):
 
     def changes(self) -> list[tuple[Division, PriorityGroup | None, int]]:
         """What was typed that differs from what there was; fewer seats first, so that a seat can move between kinds."""
-        typed = [(*kind, self.cleaned_data[self._name(*kind)], before) for kind, before in self.counts.items()]
-        changed = [(division, group, number, before) for division, group, number, before in typed if number != before]
-        return [row[:3] for row in sorted(changed, key=lambda row: row[2] - row[3])]
+        typed = [
+            (division, group, self.cleaned_data[name], number)
+            for name, (division, group, number) in self.counts.items()
+            if name in self.changed_data and self.cleaned_data[name] != number
+        ]
+        return [row[:3] for row in sorted(typed, key=lambda row: row[2] - row[3])]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
+        for name, (_division, _group, number) in self.counts.items():
+            shown = self.data.get(self.add_initial_prefix(name), str(number))
+            if name in self.changed_data and shown != str(number) and name not in self.errors:
+                self.add_error(
+                    name, _("Somebody changed this meanwhile: there are %(number)d now.") % {"number": number}
+                )
         if not self.errors and not self.changes():
             raise ValidationError(_("Nothing was changed."))
         return cleaned

@@ -31,6 +31,18 @@ class DivisionForm(ChangedFieldsForm):
             self.fields["seat_number"].disabled = True
             self.initial["seat_number"] = getattr(self.instance, "seat_count", None)
 
+    def has_changed(self) -> bool:
+        """A suggested row without seats was not taken up, wherever on the page it stands by now."""
+        return super().has_changed() and not (self.instance.pk is None and self._is_suggestion())
+
+    def _is_suggestion(self) -> bool:
+        typed = {name: self.data.get(self.add_prefix(name), "") for name in (*self.Meta.fields, "seat_number")}
+        empty = dict.fromkeys(typed, "")
+        return any(
+            typed == {**empty, **{name: str(value) for name, value in row.items()}}
+            for row in current_season_divisions()
+        )
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
         born_from, born_to = cleaned.get("born_from"), cleaned.get("born_to")

@@ -55,6 +55,12 @@ ORDER: list[tuple[str, str, bool, str, Any]] = [
     ("refund_until", "starts_at", True, "refund_until", _("Refunds have to end before the tournament starts.")),
 ]
 
+HELP = {
+    "fee_minor": _("In the smallest unit: 2500 is 25.00. 0 is free."),
+    "time_zone": _("Of the venue. All times below are meant there."),
+    "max_waiting": _("Empty: any number may wait."),
+}
+
 AT_LEAST_ONE = ("offer_minutes", "payment_minutes", "late_offer_hours")
 
 
@@ -65,6 +71,13 @@ class LocalDateTimeInput(forms.DateTimeInput):
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
         super().__init__({"class": " ".join([*INPUT_CLASSES, "max-w-64!"]), **(attrs or {})}, "%Y-%m-%dT%H:%M:%S")
+
+
+class DayInput(forms.DateInput):
+    input_type = "date"
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        super().__init__({"class": " ".join(INPUT_CLASSES), **(attrs or {})}, "%Y-%m-%d")
 
 
 class TimeZoneInput(UnfoldAdminTextInputWidget):
@@ -87,6 +100,9 @@ class TournamentForm(ChangedFieldsForm):
         super().__init__(*args, **kwargs)
         if "mode" in self.fields:
             self.fields["mode"].choices = MODES  # type: ignore[attr-defined]
+        for name, text in HELP.items():
+            if name in self.fields:
+                self.fields[name].help_text = text
         for name in AT_LEAST_ONE:
             if name in self.fields:
                 self.fields[name].min_value = 1  # type: ignore[attr-defined]
