@@ -21,6 +21,7 @@ from registrations import limits, passes, queries, sentences, services
 from registrations.forms import JoinForm
 from registrations.models import QueueEntry
 from registrations.standing import Standing, standings
+from reports.queries import timeline
 from tournaments.models import Tournament
 from tournaments.queries import database_now
 from vgchub.ratelimit import address_prefix, client_address
@@ -118,7 +119,7 @@ def entry(request: SignedInRequest, public_id: str) -> HttpResponse:
     return render(
         request,
         "registrations/entry.html",
-        {"entry": own, "tournament": own.tournament, "now": database_now()},
+        {"entry": own, "tournament": own.tournament, "moments": timeline(own), "now": database_now()},
     )
 
 
