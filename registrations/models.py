@@ -34,6 +34,13 @@ STATE_WORDS = {
     State.REJECTED: _("taken out by staff"),
 }
 
+STATE_KINDS = {
+    State.WAITING: "waiting",
+    State.OFFERED: "offered",
+    State.CONFIRMED: "confirmed",
+    State.PASSED: "trouble",
+}
+
 
 class QueueEntryQuerySet(models.QuerySet["QueueEntry"]):
     def waiting(self) -> "QueueEntryQuerySet":
@@ -235,6 +242,11 @@ class QueueEntry(models.Model):
     @property
     def state_in_words(self) -> str:
         return str(STATE_WORDS[State(self.state)])
+
+    @property
+    def state_kind(self) -> str:
+        """The state's colour and icon on pages."""
+        return STATE_KINDS.get(State(self.state), "ended")
 
 
 class Notice(models.Model):

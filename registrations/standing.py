@@ -13,13 +13,6 @@ from registrations.publisher import LineStore, block_field, head_of
 from registrations.rules import State
 from tournaments.models import Tournament
 
-KINDS = {
-    State.WAITING: "waiting",
-    State.OFFERED: "offered",
-    State.CONFIRMED: "confirmed",
-    State.PASSED: "trouble",
-}
-
 
 @dataclass(frozen=True)
 class Division:
@@ -47,11 +40,6 @@ class Standing:
     minutes: float | None
     sentence: str
     block: str  # the bitmap of its block, base64, or ""
-
-    @property
-    def kind(self) -> str:
-        """The colour and icon of its state."""
-        return KINDS.get(State(self.entry.state), "ended")
 
     @property
     def likely(self) -> int:

@@ -142,9 +142,11 @@ def _mine(user: User | AnonymousUser, shown: Tournament, now: datetime) -> dict[
         return {"own_entries": [], "own_players": [], "own_phase": shown.phase(now)}
     players = list(Player.objects.of(user))
     early = _opens_early(shown, players) if shown.mode == Tournament.Mode.FIRST_COME else 0
+    entries = [entry for entry in entries_of_account(user.pk, shown) if entry.is_live]
+    in_line = {entry.player_id for entry in entries}
     return {
-        "own_entries": entries_of_account(user.pk, shown),
-        "own_players": players,
+        "own_entries": entries,
+        "own_players": [player for player in players if player.pk not in in_line],
         "own_phase": shown.phase(now, early_minutes=early),
     }
 
