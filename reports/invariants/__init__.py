@@ -1,10 +1,11 @@
 """What must be true at every instant, each as a question to the database that answers with the exceptions."""
 
-from reports.invariants import history, mails, order, seats
+from reports.invariants import history, mails, money, order, seats
 from reports.invariants.asking import Invariant, Report
 
 INVARIANTS: tuple[Invariant, ...] = (
     *seats.INVARIANTS,
+    *money.INVARIANTS,
     *order.INVARIANTS,
     *history.INVARIANTS,
     *mails.INVARIANTS,

@@ -1,9 +1,10 @@
-"""I14: who is owed a mail."""
+"""I14: who is owed a mail; and, from `money`, what is due at Stripe."""
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from reports.invariants.asking import Invariant, exceptions, of_tournament
+from reports.invariants.money import calls_overdue
 
 MAILED_WITHIN_MINUTES = 5
 
@@ -61,4 +62,8 @@ def unsent(tournament_id: int | None) -> list[str]:
     ]
 
 
-INVARIANTS = (Invariant("I14", gettext_lazy("Every mail due was sent or is scheduled."), unsent),)
+def undone(tournament_id: int | None) -> list[str]:
+    return [*unsent(tournament_id), *calls_overdue(tournament_id)]
+
+
+INVARIANTS = (Invariant("I14", gettext_lazy("Every mail and Stripe call due was made or is scheduled."), undone),)

@@ -7,47 +7,16 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models import Model
 from django.db.models.functions import Now
 
-from payments.models import Payment, Refund
+from payments.models import Payment
 from payments.rules import REFUND_TRANSITIONS, TRANSITIONS, RefundState, State
 from registrations.rules import State as EntryState
 from tests.builders import make_entry, now
+from tests.payments.rows import PAYMENT, REFUND, make_payment, make_refund
 from tests.payments.till import make_offer, make_paid_tournament
 
 pytestmark = pytest.mark.django_db
 
-# What a row has to carry in each state.
-PAYMENT: dict[State, dict[str, Any]] = {
-    State.CREATED: {"due_at": now()},
-    State.AUTHORISED: {"due_at": now(), "intent": "pi_1", "authorised_at": now()},
-    State.CAPTURED: {"intent": "pi_1", "authorised_at": now(), "captured_at": now(), "due_at": None},
-    State.FAILED: {"ended_at": now(), "due_at": None, "captured_at": None},
-    State.VOIDED: {
-        "intent": "pi_1",
-        "authorised_at": now(),
-        "ended_at": now(),
-        "due_at": None,
-        "released_at": now(),
-        "release_reason": "late",
-    },
-}
-REFUND: dict[RefundState, dict[str, Any]] = {
-    RefundState.DUE: {"due_at": now(), "ended_at": None},
-    RefundState.PENDING: {"due_at": now(), "stripe_id": "re_1", "ended_at": None},
-    RefundState.SUCCEEDED: {"ended_at": now(), "stripe_id": "re_1", "due_at": None},
-    RefundState.FAILED: {"ended_at": now(), "due_at": None},
-}
 BLANK = {"intent": None, "authorised_at": None, "captured_at": None, "ended_at": None}
-
-
-def make_payment(state: State = State.CREATED, **fields: Any) -> Payment:
-    entry = fields.pop("entry", None) or make_offer()
-    values = {"amount_minor": 2500, "currency": "eur", "session_expires_at": now(), "created_at": now()}
-    return Payment.objects.create(entry=entry, state=state, **{**values, **PAYMENT[state], **fields})
-
-
-def make_refund(payment: Payment, state: RefundState = RefundState.DUE, **fields: Any) -> Refund:
-    values = {"amount_minor": 2500, "reason": "cancelled", "created_at": now()}
-    return Refund.objects.create(payment=payment, state=state, **{**values, **REFUND[state], **fields})
 
 
 def refuses(row: Model, **changes: Any) -> bool:
@@ -62,7 +31,7 @@ def refuses(row: Model, **changes: Any) -> bool:
 def test_a_payment_goes_only_where_the_picture_has_an_arrow() -> None:
     for old in State:
         for new in State:
-            payment = make_payment(old, **({"intent": f"pi_{old}_{new}"} if "intent" in PAYMENT[old] else {}))
+            payment = make_payment(old)
             blank = {**BLANK, "captured_at": None} if new == State.CREATED else {}
             changes = {**blank, **PAYMENT[new], "state": new}
             changes |= {"intent": f"pi_{old}_{new}"} if "intent" in PAYMENT[new] else {}
@@ -114,9 +83,9 @@ def test_an_entry_has_one_live_payment() -> None:
 
 
 def test_a_session_and_an_intent_pay_for_one_thing() -> None:
-    make_payment(State.CAPTURED)
+    payment = make_payment(State.CAPTURED)
     with pytest.raises(DatabaseError):
-        make_payment(State.CAPTURED)
+        make_payment(State.CAPTURED, intent=payment.intent)
 
 
 def test_no_more_goes_back_than_was_paid() -> None:

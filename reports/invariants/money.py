@@ -1,0 +1,131 @@
+"""I4 to I7: money and the seats that it is for; and the calls to Stripe that are due."""
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from reports.invariants.asking import Invariant, exceptions, of_tournament
+
+SETTLED_WITHIN_MINUTES = 15
+
+KEPT_WITHOUT_SEAT = f"""
+SELECT t.slug, e.public_id, e.state, p.id AS payment, p.currency,
+       p.amount_minor - p.kept_minor - coalesce(back.minor, 0) AS minor
+FROM payments_payment p
+JOIN registrations_queueentry e ON e.id = p.entry_id
+JOIN tournaments_tournament t ON t.id = e.tournament_id
+LEFT JOIN LATERAL (
+    SELECT sum(amount_minor) AS minor FROM payments_refund r
+    WHERE r.payment_id = p.id AND r.state IN ('PENDING', 'SUCCEEDED')
+) back ON true
+WHERE p.state = 'CAPTURED' AND e.state <> 'CONFIRMED'
+  AND p.amount_minor - p.kept_minor - coalesce(back.minor, 0) <> 0
+  AND coalesce(p.released_at, e.ended_at, p.captured_at) < statement_timestamp() - make_interval(mins => %(within)s)
+  AND {of_tournament("e.tournament_id")}
+ORDER BY p.id
+"""  # noqa: S608  only conditions of ours are put in, here and below
+
+BACK_TOO_MUCH = f"""
+SELECT t.slug, e.public_id, p.id AS payment, p.state, p.amount_minor, back.minor
+FROM payments_payment p
+JOIN registrations_queueentry e ON e.id = p.entry_id
+JOIN tournaments_tournament t ON t.id = e.tournament_id
+JOIN LATERAL (
+    SELECT sum(amount_minor) AS minor, bool_or(state IN ('PENDING', 'SUCCEEDED')) AS is_gone
+    FROM payments_refund r WHERE r.payment_id = p.id AND r.state <> 'FAILED'
+) back ON back.minor IS NOT NULL
+WHERE (back.minor > p.amount_minor OR (back.is_gone AND p.state <> 'CAPTURED')) AND {of_tournament("e.tournament_id")}
+ORDER BY p.id
+"""  # noqa: S608
+
+SEAT_WITHOUT_MONEY = f"""
+SELECT t.slug, e.public_id, coalesce(p.state, 'not begun') AS state
+FROM registrations_queueentry e
+JOIN tournaments_tournament t ON t.id = e.tournament_id
+LEFT JOIN LATERAL (
+    SELECT * FROM payments_payment p WHERE p.entry_id = e.id AND p.state IN ('CREATED', 'AUTHORISED', 'CAPTURED')
+    ORDER BY p.id DESC LIMIT 1
+) p ON true
+WHERE e.state = 'CONFIRMED' AND t.fee_minor > 0 AND e.waived_by_id IS NULL AND {of_tournament("e.tournament_id")}
+  AND (p.state IS NULL OR p.state = 'CREATED' OR p.released_at IS NOT NULL
+       OR (p.state = 'AUTHORISED' AND p.authorised_at < statement_timestamp() - make_interval(mins => %(within)s))
+       OR EXISTS (SELECT FROM payments_refund r WHERE r.payment_id = p.id AND r.state <> 'FAILED'))
+ORDER BY e.id
+"""  # noqa: S608
+
+PAID_TWICE = f"""
+SELECT t.slug, e.public_id, count(*) AS payments
+FROM payments_payment p
+JOIN registrations_queueentry e ON e.id = p.entry_id
+JOIN tournaments_tournament t ON t.id = e.tournament_id
+WHERE p.state IN ('CREATED', 'AUTHORISED', 'CAPTURED') AND {of_tournament("e.tournament_id")}
+GROUP BY t.slug, e.id, e.public_id HAVING count(*) > 1
+ORDER BY e.id
+"""  # noqa: S608
+
+CALLS_OVERDUE = f"""
+WITH due AS (
+    SELECT 'payments' AS what, p.id AS payment_id, p.due_at FROM payments_payment p
+    WHERE p.state IN ('CREATED', 'AUTHORISED')
+    UNION ALL
+    SELECT 'refunds', r.payment_id, r.due_at FROM payments_refund r WHERE r.state IN ('DUE', 'PENDING')
+    UNION ALL
+    SELECT 'events', s.payment_id, s.due_at FROM payments_stripeevent s WHERE s.handled_at IS NULL AND s.payment_id IS NOT NULL
+)
+SELECT t.slug, due.what, count(*) AS calls, min(due.due_at) AS oldest
+FROM due
+JOIN payments_payment p ON p.id = due.payment_id
+JOIN registrations_queueentry e ON e.id = p.entry_id
+JOIN tournaments_tournament t ON t.id = e.tournament_id
+WHERE due.due_at < statement_timestamp() - make_interval(mins => %(within)s) AND {of_tournament("e.tournament_id")}
+GROUP BY 1, 2 ORDER BY 1, 2
+"""  # noqa: S608
+
+
+def kept_without_seat(tournament_id: int | None) -> list[str]:
+    words = _(
+        "%(slug)s: entry %(public_id)s is %(state)s, and %(minor)s (%(currency)s) of payment %(payment)s neither went back "
+        "nor is kept by the rule."
+    )
+    return exceptions(KEPT_WITHOUT_SEAT, words, tournament_id, within=SETTLED_WITHIN_MINUTES)
+
+
+def back_too_much(tournament_id: int | None) -> list[str]:
+    words = _(
+        "%(slug)s: of payment %(payment)s (%(state)s, %(amount_minor)s) of entry %(public_id)s, %(minor)s goes back."
+    )
+    return exceptions(BACK_TOO_MUCH, words, tournament_id)
+
+
+def seat_without_money(tournament_id: int | None) -> list[str]:
+    words = _("%(slug)s: entry %(public_id)s is confirmed, and its payment is %(state)s or given back.")
+    return exceptions(SEAT_WITHOUT_MONEY, words, tournament_id, within=SETTLED_WITHIN_MINUTES)
+
+
+def paid_twice(tournament_id: int | None) -> list[str]:
+    return exceptions(PAID_TWICE, _("%(slug)s: entry %(public_id)s has %(payments)s live payments."), tournament_id)
+
+
+def calls_overdue(tournament_id: int | None) -> list[str]:
+    """The half of I14 that concerns Stripe."""
+    words = _("%(slug)s: %(calls)s %(what)s are due at Stripe and nobody looked, the oldest since %(oldest)s.")
+    return exceptions(CALLS_OVERDUE, words, tournament_id, within=SETTLED_WITHIN_MINUTES)
+
+
+INVARIANTS = (
+    Invariant(
+        "I4",
+        gettext_lazy(
+            "Captured money has one confirmed entry, or is refunded, or due for it since less than 15 minutes."
+        ),
+        kept_without_seat,
+    ),
+    Invariant("I5", gettext_lazy("No more goes back than was captured."), back_too_much),
+    Invariant(
+        "I6",
+        gettext_lazy(
+            "A confirmed entry of a paid tournament is captured, authorised since less than 15 minutes, or waived."
+        ),
+        seat_without_money,
+    ),
+    Invariant("I7", gettext_lazy("One live payment per entry."), paid_twice),
+)
