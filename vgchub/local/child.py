@@ -19,12 +19,15 @@ TAIL_LINES = 15
 class Spec:
     """What to start and how to tell that it works.
 
-    `ready` is asked again and again after the start; `user` is a numeric user id to drop to (root only).
+    `ready` is asked again and again after the start. `mend` is called when the process ends before that: it repairs
+    what can be repaired, and the process is tried once more, or raises LocalProblemError with what to do.
+    `user` is a numeric user id to drop to (root only).
     """
 
     name: str
     argv: tuple[str, ...]
     ready: Callable[[], bool]
+    mend: Callable[[], None] | None = None
     environment: dict[str, str] = field(default_factory=dict)
     folder: Path | None = None
     stop_signal: signal.Signals = signal.SIGTERM

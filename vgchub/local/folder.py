@@ -23,8 +23,12 @@ class LocalFolder:
         self._values: dict[str, dict[str, str]] = {}
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the folder alone. Raises LocalProblemError when another process does."""
+    def locked(self, *, fresh: bool = False) -> Iterator[None]:
+        """Hold the folder alone, emptied if it is to be `fresh`.
+
+        Raises:
+            LocalProblemError: another process holds it, or what it holds can't be read.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / "lock").open("a+") as lock:
             try:
@@ -34,6 +38,8 @@ class LocalFolder:
             lock.truncate(0)
             lock.write(str(os.getpid()))
             lock.flush()
+            if fresh:
+                self.throw_away()
             self._load()
             yield
 
@@ -81,13 +87,12 @@ class LocalFolder:
         if not self._file.exists():
             return
         try:
-            self._values = json.loads(self._file.read_text())
-            known = {section: dict(values) for section, values in self._values.items()}
+            read = json.loads(self._file.read_text())
+            self._values = {section: dict(values) for section, values in read.items()}
         except (ValueError, AttributeError, TypeError, OSError) as error:
             raise LocalProblemError(
                 f"{self._file} can't be read ({error}): `bin/run --fresh` throws all local data away and starts anew."
             ) from error
-        self._values = known
 
     def _keep(self, section: str, name: str, value: str) -> None:
         self._values.setdefault(section, {})[name] = value

@@ -68,6 +68,7 @@ class Postgres:
             name="postgres",
             argv=(str(programs / "postgres"), "-D", str(self.data), *options),
             ready=self._is_ready,
+            mend=self._refuse_damage,
             folder=self.base,
             stop_signal=signal.SIGINT,  # its fast shutdown: open transactions are rolled back
             user=self.account.user,
@@ -93,6 +94,9 @@ class Postgres:
                 raise damaged(self.link) from error
             return False
         return True
+
+    def _refuse_damage(self) -> None:
+        raise damaged(self.link)
 
     def _programs(self) -> Path:
         """The folder of the binaries; copied beside the data where the account can't read the package."""
@@ -194,12 +198,12 @@ def _end_earlier_server(data: Path) -> None:
     if first.isdigit() and _is_our_server(int(first), data):
         os.kill(int(first), signal.SIGINT)
         deadline = time.monotonic() + STOPPING
-        while pid_file.exists() and time.monotonic() < deadline:
+        while _is_our_server(int(first), data) and time.monotonic() < deadline:
             time.sleep(0.1)
     pid_file.unlink(missing_ok=True)
 
 
 def _is_our_server(pid: int, data: Path) -> bool:
     """Whether process `pid` is a PostgreSQL on `data`, and not someone who got the number since."""
-    done = subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S603, S607
+    done = subprocess.run(["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S603, S607
     return str(data) in done.stdout

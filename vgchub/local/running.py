@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from vgchub.local import fingerprint
 from vgchub.local.child import Spec, dies_with_parent
@@ -33,11 +34,8 @@ def main(arguments: list[str]) -> int:
         from vgchub.local.walk import check  # noqa: PLC0415  it comes with an HTTP client that a start doesn't need
 
         return check()
-    folder = LocalFolder(fingerprint.HOUSE / ".local")
-    with folder.locked():
-        if options.fresh:
-            print("Throwing the local data away.")
-            folder.throw_away()
+    folder = LocalFolder(options.folder.resolve())
+    with folder.locked(fresh=options.fresh):
         _refuse_taken(options.port)
         with running_site(folder, port=options.port, demo=options.demo, say=print, outside=os.environ) as running:
             _introduce(running)
@@ -103,6 +101,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--fresh", action="store_true", help="throw the local data away first")
     parser.add_argument("--no-demo", dest="demo", action="store_false", help="without demo data")
     parser.add_argument("--crowd", type=int, default=0, metavar="N", help="let N players join a demo tournament")
+    parser.add_argument("--folder", type=Path, default=fingerprint.HOUSE / ".local", help="of the local data (.local)")
     parser.add_argument("--check", action="store_true", help="start all with throw-away data, walk through it, stop")
     return parser.parse_args(arguments)
 

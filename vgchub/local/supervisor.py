@@ -34,8 +34,9 @@ class Supervisor:
         self.groups.append(group)  # known before it is whole, so that stop() finds what had started
         group.extend(self._start_child(spec) for spec in specs)
         deadline = time.monotonic() + PATIENCE
-        for child in group:
-            _wait_until_ready(child, deadline)
+        for index, child in enumerate(group):
+            if not _gets_ready(child, deadline):
+                group[index] = self._mended(child)
 
     def tend(self) -> None:
         """Look at every child once and start again what died, after a pause that grows while it keeps dying."""
@@ -65,6 +66,17 @@ class Supervisor:
         child = Child(spec, self.log_folder)
         self._tell_watchdog(child.pid, spec.stop_signal)
         return child
+
+    def _mended(self, ended: Child) -> Child:
+        """A second try after the child's own repair. Raises LocalProblemError if there is none or it doesn't help."""
+        self._tell_watchdog(ended.pid, 0)
+        if ended.spec.mend is not None:
+            ended.spec.mend()
+            child = self._start_child(ended.spec)
+            if _gets_ready(child, time.monotonic() + PATIENCE):
+                return child
+            ended = child
+        raise LocalProblemError(f"{ended.spec.name} ended while it started; the end of {ended.log}:\n{ended.tail()}")
 
     def _revive(self, dead: Child) -> Child:
         """A new child in place of `dead` if its pause is over, else `dead`."""
@@ -111,15 +123,15 @@ class Supervisor:
         self._watchdog.wait()
 
 
-def _wait_until_ready(child: Child, deadline: float) -> None:
+def _gets_ready(child: Child, deadline: float) -> bool:
+    """Wait for it; False if the child ended before. Raises LocalProblemError at the monotonic `deadline`."""
     while not child.spec.ready():
         if not child.is_running():
-            raise LocalProblemError(
-                f"{child.spec.name} ended while it started; the end of {child.log}:\n{child.tail()}"
-            )
+            return False
         if time.monotonic() > deadline:
             raise LocalProblemError(f"{child.spec.name} did not get ready; the end of {child.log}:\n{child.tail()}")
         time.sleep(0.05)
+    return True
 
 
 def _ending(child: Child) -> str:

@@ -23,15 +23,25 @@ class Valkey:
         return f"redis://:{self.password}@127.0.0.1:{self.port}/{database}"
 
     def prepare(self) -> Spec:
-        self.data.mkdir(parents=True, exist_ok=True)
         configuration = self.data / "valkey.conf"
+        self._write(configuration)
+        return Spec(
+            name="valkey",
+            argv=(str(_program()), str(configuration)),
+            ready=self._is_ready,
+            mend=lambda: self._begin_anew(configuration),
+            folder=self.data,
+        )
+
+    def _begin_anew(self, configuration: Path) -> None:
+        """Forget data that can't be read: what matters is in PostgreSQL."""
+        shutil.rmtree(self.data)
+        self._write(configuration)
+
+    def _write(self, configuration: Path) -> None:
+        self.data.mkdir(parents=True, exist_ok=True)
         configuration.touch(mode=0o600)
         configuration.write_text(self._configuration())
-        return Spec(name="valkey", argv=(str(_program()), str(configuration)), ready=self._is_ready, folder=self.data)
-
-    def throw_away(self) -> None:
-        """Forget all data: what matters is in PostgreSQL."""
-        shutil.rmtree(self.data, ignore_errors=True)
 
     def _configuration(self) -> str:
         return "\n".join(
