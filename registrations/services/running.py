@@ -111,25 +111,29 @@ def regroup_entries(*, tournament_id: int) -> int:
         waiting = QueueEntry.objects.waiting().filter(tournament=tournament).select_related("player").order_by("pk")
         listed = memberships([e.player for e in waiting], tournament)
         changed = [
-            e for e in waiting if _regroup(e, codes[e.division_id], entry.groups, listed.get(e.player_id, frozenset()))
+            e
+            for e in waiting
+            if _regroup(
+                e,
+                rules.group_for(
+                    e.player.facts(memberships=listed.get(e.player_id, frozenset())), codes[e.division_id], entry.groups
+                ),
+                lanes=not tournament.is_drawn_mode,
+            )
         ]
-        if not tournament.is_drawn_mode:
-            QueueEntry.objects.bulk_update(changed, ["group", "priority"], batch_size=CHUNK)
-        else:
-            QueueEntry.objects.bulk_update(changed, ["group"], batch_size=CHUNK)
+        QueueEntry.objects.bulk_update(changed, ["group", "priority"], batch_size=CHUNK)
         live.tell_many_on_commit(
             [(e.player.account_id, {"kind": "entry.changed", "entry": e.public_id}) for e in changed]
         )
     return len(changed)
 
 
-def _regroup(entry: QueueEntry, division: str, groups: tuple[rules.Group, ...], listed: frozenset[int]) -> bool:
-    group = rules.group_for(entry.player.facts(memberships=listed), division, groups)
-    if entry.group_id == (group.id if group else None):
-        return False
+def _regroup(entry: QueueEntry, group: rules.Group | None, *, lanes: bool) -> bool:
+    """Set the entry's group, and its lane where there are any; returns whether that is a change."""
+    before = (entry.group_id, entry.priority)
     entry.group_id = group.id if group else None
-    entry.priority = group.priority if group else 0
-    return True
+    entry.priority = group.priority if group and lanes else 0
+    return (entry.group_id, entry.priority) != before
 
 
 def close_due_registrations() -> int:
