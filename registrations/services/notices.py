@@ -1,5 +1,6 @@
 """Mails that are due: written as rows with the change that they tell of, rendered and queued once by a worker."""
 
+import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -18,7 +19,10 @@ from vgchub.celery import wake_on_commit
 from vgchub.pages import absolute
 from vgchub.words import moment
 
+logger = logging.getLogger(__name__)
+
 BATCH = 100
+TRY_AGAIN = timedelta(minutes=10)
 
 
 def due(entries: Iterable[QueueEntry], kind: Notice.Kind, at: datetime) -> None:
@@ -50,20 +54,36 @@ def postpone(entries: QueueEntryQuerySet, more: timedelta) -> None:
 
 
 def send_due_notices() -> int:
-    """Render and queue one batch of due mails; returns how many rows were dealt with."""
+    """Render and queue one batch of due mails; returns how many rows were dealt with.
+
+    The warning of an offer's end waits while the tournament is paused: resuming moves both. One that can't be mailed is logged
+    and tried again later, so that it holds nobody else's up.
+    """
     with transaction.atomic():
         now = database_now()
         batch = list(
             Notice.objects.select_for_update(skip_locked=True, of=("self",))
             .filter(mailed_at=None, due_at__lte=now)
+            .exclude(kind=Notice.Kind.ENDING, entry__tournament__paused_at__isnull=False)
             .select_related("entry__tournament", "entry__player__account", "entry__division", "entry__seat")
             .order_by("due_at")[:BATCH]
         )
-        for notice in batch:
+        done = {notice.pk for notice in batch if _dealt_with(notice, now)}
+        Notice.objects.filter(pk__in=done).update(mailed_at=now)
+        Notice.objects.filter(pk__in={notice.pk for notice in batch} - done).update(due_at=now + TRY_AGAIN)
+    return len(batch)
+
+
+def _dealt_with(notice: Notice, now: datetime) -> bool:
+    """Queue the mail if what it says is still so; False if it can't be queued, such as to an address that is none."""
+    try:
+        with transaction.atomic():
             if _still_true(notice):
                 _queue(notice, now)
-        Notice.objects.filter(pk__in=[notice.pk for notice in batch]).update(mailed_at=now)
-    return len(batch)
+    except Exception:
+        logger.exception("Notice %s can't be mailed; it is tried again", notice.pk)
+        return False
+    return True
 
 
 def _still_true(notice: Notice) -> bool:
