@@ -45,7 +45,13 @@ LEFT JOIN LATERAL (
     SELECT * FROM payments_payment p WHERE p.entry_id = e.id AND p.state IN ('CREATED', 'AUTHORISED', 'CAPTURED')
     ORDER BY p.id DESC LIMIT 1
 ) p ON true
-WHERE e.state = 'CONFIRMED' AND t.fee_minor > 0 AND e.waived_by_id IS NULL AND {of_tournament("e.tournament_id")}
+LEFT JOIN LATERAL (
+    -- The fee as it stood then: a free tournament may have become a paid one since.
+    SELECT v.fee_minor FROM tournaments_tournamentevent v
+    WHERE v.pgh_obj_id = t.id AND v.pgh_created_at <= e.confirmed_at ORDER BY v.pgh_id DESC LIMIT 1
+) then_valid ON true
+WHERE e.state = 'CONFIRMED' AND coalesce(then_valid.fee_minor, t.fee_minor) > 0 AND e.waived_by_id IS NULL
+  AND {of_tournament("e.tournament_id")}
   AND (p.state IS NULL OR p.state = 'CREATED' OR p.released_at IS NOT NULL
        OR (p.state = 'AUTHORISED' AND p.authorised_at < statement_timestamp() - make_interval(mins => %(within)s))
        OR EXISTS (SELECT FROM payments_refund r WHERE r.payment_id = p.id AND r.state <> 'FAILED'))

@@ -82,18 +82,18 @@ ORDER BY t.slug, a.line
 """  # noqa: S608  only conditions of ours are put in, here and below
 
 OFFERED_LATE = f"""
-SELECT t.slug, made.public_id, made.offered_at, then_valid.offers_end_at
+SELECT t.slug, made.public_id, made.offered_at, coalesce(then_valid.offers_end_at, t.offers_end_at) AS offers_end_at
 FROM (
     SELECT DISTINCT e.tournament_id, e.public_id, e.offer_number, e.offered_at FROM registrations_queueentryevent e
     WHERE e.offered_at IS NOT NULL AND {of_tournament("e.tournament_id")}
 ) made
 JOIN tournaments_tournament t ON t.id = made.tournament_id
-JOIN LATERAL (
+LEFT JOIN LATERAL (
     -- The end of offers as it stood then: it can be moved.
     SELECT v.offers_end_at FROM tournaments_tournamentevent v
     WHERE v.pgh_obj_id = made.tournament_id AND v.pgh_created_at <= made.offered_at ORDER BY v.pgh_id DESC LIMIT 1
 ) then_valid ON true
-WHERE made.offered_at >= then_valid.offers_end_at
+WHERE made.offered_at >= coalesce(then_valid.offers_end_at, t.offers_end_at)
 ORDER BY 1, made.offer_number
 """  # noqa: S608
 

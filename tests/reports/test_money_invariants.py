@@ -1,6 +1,6 @@
 """I4 to I7 and Stripe's half of I14: each is reported once somebody breaks it, and not before its time."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from registrations.rules import State
 from reports.invariants import violations
 from tests.builders import make_entry, make_staff, make_tournament, now
 from tests.payments.rows import make_payment, make_refund
+from tournaments.models import Tournament
 
 pytestmark = pytest.mark.django_db
 
@@ -94,6 +95,16 @@ def test_i6_lets_a_fresh_authorisation_and_a_waived_fee_be() -> None:
     make_entry(make_tournament(fee_minor=2500), state=State.CONFIRMED, **waived)
     make_entry(make_tournament(), state=State.CONFIRMED)
     assert found() == {}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_i6_asks_for_the_fee_as_it_was_when_the_seat_was_confirmed() -> None:
+    tournament = make_tournament(fee_minor=0, seats=2)
+    make_entry(tournament, state=State.CONFIRMED, confirmed_at=datetime.now(UTC))
+    Tournament.objects.filter(pk=tournament.pk).update(fee_minor=2500)
+    assert found() == {}
+    make_entry(tournament, state=State.CONFIRMED, confirmed_at=datetime.now(UTC))
+    assert found() == {"I6": 1}
 
 
 def test_i7_two_live_payments() -> None:
