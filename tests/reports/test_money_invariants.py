@@ -50,13 +50,13 @@ def test_i4_leaves_a_refund_a_quarter_of_an_hour() -> None:
 
 
 def test_i4_counts_what_the_rule_keeps() -> None:
-    kept = {"released_at": now() - AGO, "release_reason": "cancelled", "kept_minor": 500}
+    kept: dict[str, Any] = {"released_at": now() - AGO, "release_reason": "cancelled", "kept_minor": 500}
     make_refund(paid(State.CANCELLED, **kept), RefundState.SUCCEEDED, amount_minor=2000)
     assert found() == {}
 
 
 def test_i4_a_refund_that_failed_gave_nothing_back() -> None:
-    gone = {"released_at": now() - AGO, "release_reason": "cancelled"}
+    gone: dict[str, Any] = {"released_at": now() - AGO, "release_reason": "cancelled"}
     make_refund(paid(State.CANCELLED, **gone), RefundState.FAILED)
     assert found() == {"I4": 1}
 
@@ -91,7 +91,7 @@ def test_i6_a_seat_whose_money_went_back() -> None:
 
 def test_i6_lets_a_fresh_authorisation_and_a_waived_fee_be() -> None:
     paid(State.CONFIRMED, Paid.AUTHORISED)
-    waived = {"waived_by": make_staff(), "waiver_reason": "a judge"}
+    waived: dict[str, Any] = {"waived_by": make_staff(), "waiver_reason": "a judge"}
     make_entry(make_tournament(fee_minor=2500), state=State.CONFIRMED, **waived)
     make_entry(make_tournament(), state=State.CONFIRMED)
     assert found() == {}
@@ -117,7 +117,7 @@ def test_i7_two_live_payments() -> None:
 
 def test_i14_calls_that_nobody_made() -> None:
     payment = paid(State.OFFERED, Paid.CREATED, due_at=now() - AGO)
-    fields = {"type": "checkout.session.completed", "object_id": "cs_1", "received_at": now()}
+    fields: dict[str, Any] = {"type": "checkout.session.completed", "object_id": "cs_1", "received_at": now()}
     StripeEvent.objects.create(stripe_id="evt_1", payment=payment, due_at=now() - AGO, **fields)
     StripeEvent.objects.create(stripe_id="evt_2", payment=None, due_at=now() - AGO, **fields)
     assert found() == {"I14": 2}

@@ -1,0 +1,138 @@
+"""Worker and beat: the tasks as they are named in the schedule, run where they are called."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from celery import current_app
+from django.conf import LazySettings
+from django.db.models.functions import Now
+
+from payments import services, tasks
+from payments.models import Payment, StripeEvent
+from registrations.rules import State
+from tests.builders import make_organization, make_staff
+from tests.payments.till import (
+    Till,
+    account_of,
+    check_against_stripe,
+    check_money,
+    let_offer_run_out,
+    make_offer,
+    make_paid_tournament,
+    run_due,
+    skip_pauses,
+)
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def at_once() -> Iterator[None]:
+    """Tasks run where they are asked for, also those that a commit wakes."""
+    current_app.conf.task_always_eager = True
+    yield
+    current_app.conf.task_always_eager = False
+
+
+def test_what_is_in_the_schedule_exists(settings: LazySettings) -> None:
+    scheduled = {str(entry["task"]) for entry in settings.CELERY_BEAT_SCHEDULE.values()}
+    ours = {name for name in scheduled if name.startswith("payments.")}
+    assert ours == {"payments.tasks.sweep", "payments.tasks.sweep_seats"}
+    assert ours <= set(current_app.tasks)
+
+
+def test_a_confirmation_wakes_its_capture(till: Till, at_once: None) -> None:
+    payment = till.start(make_offer())
+    till.pay(payment)
+    services.settle_payment(payment_id=payment.pk)
+    payment.refresh_from_db()
+    assert payment.state == "CAPTURED"
+
+
+def test_a_cancellation_wakes_its_refund(till: Till, at_once: None) -> None:
+    payment = till.captured(make_offer())
+    services.cancel_and_refund(account=account_of(payment.entry), public_id=payment.entry.public_id)
+    assert payment.refunds.get().state == "SUCCEEDED"
+
+
+def test_the_sweep_finds_a_payment_of_which_nobody_told(till: Till, at_once: None) -> None:
+    payment = till.start(make_offer())
+    till.pay(payment)
+    skip_pauses()
+    tasks.sweep()
+    payment.refresh_from_db()
+    assert payment.state == "CAPTURED"
+
+
+def test_the_sweep_ends_what_ran_out_and_what_was_given_up(till: Till, at_once: None) -> None:
+    late, left = till.start(make_offer()), till.start(make_offer())
+    let_offer_run_out(late.entry)
+    Payment.objects.filter(pk=late.pk).update(due_at=Now())
+    type(left.entry).objects.filter(pk=left.entry_id).update(
+        state=State.LEFT, seat=None, offer_expires_at=None, hold_until=None, checkout_at=None, ended_at=Now()
+    )
+    tasks.sweep()
+    assert set(Payment.objects.values_list("state", flat=True)) == {"FAILED"}
+    assert till.session(late).status == till.session(left).status == "expired"
+
+
+def test_the_sweep_handles_an_event_whose_worker_died(till: Till, at_once: None) -> None:
+    payment = till.start(make_offer())
+    till.pay(payment)
+    event = till.shop.v1.events.list({"type": "checkout.session.completed"}).data[0]
+    StripeEvent.objects.create(
+        stripe_id=event.id,
+        type=event.type,
+        object_id=event.data.object.id,
+        payment=payment,
+        received_at=Now(),
+        due_at=Now() - timedelta(minutes=1),
+        attempts=1,
+    )
+    Payment.objects.filter(pk=payment.pk).update(due_at=Now() + timedelta(hours=1))
+    tasks.sweep()
+    payment.refresh_from_db()
+    assert payment.state == "CAPTURED"
+
+
+def test_the_sweep_goes_on_with_a_tournament_half_cancelled(till: Till, at_once: None) -> None:
+    payment = till.captured(make_offer())
+    type(payment.entry.tournament).objects.update(cancelled_at=Now())
+    tasks.sweep_seats()
+    assert payment.refunds.get().state == "SUCCEEDED"
+
+
+def test_an_event_about_something_else_is_put_aside(till: Till) -> None:
+    for metadata in ({}, {"payment": "1"}, {"payment": "x" * 30, "entry": "1"}, {"payment": "9" * 30}):
+        session = till.shop.session(metadata=metadata)
+        till.shop.v1.checkout.sessions.expire(session.id)
+    till.deliver()
+    assert set(StripeEvent.objects.values_list("payment", flat=True)) == {None}
+    assert not StripeEvent.objects.filter(handled_at=None).exists()
+
+
+def test_an_event_is_handled_later_when_stripe_is_away(till: Till) -> None:
+    payment = till.start(make_offer())
+    till.pay(payment, "4000000000000002")
+    till.fail("/v1/payment_intents/*")
+    till.deliver()
+    event = StripeEvent.objects.get()
+    assert (event.handled_at, event.attempts) == (None, 1)
+    run_due()
+    payment.refresh_from_db()
+    assert payment.failure_code == "generic_decline"
+
+
+def test_an_organization_is_paid_on_its_own_stripe_account(till: Till) -> None:
+    tournament = make_paid_tournament(organization=make_organization(stripe_account="acct_1ClubOfDortmund"))
+    payment = till.captured(make_offer(tournament))
+    assert payment.stripe_account == "acct_1ClubOfDortmund"
+    assert till.intents() == []  # nothing on the platform's own
+    theirs = till.shop.v1.payment_intents.retrieve(payment.intent, {}, {"stripe_account": "acct_1ClubOfDortmund"})
+    assert theirs.amount_received == 2500
+    services.cancel_tournament(tournament_id=tournament.pk, by=make_staff(), reason="storm")
+    run_due()
+    assert payment.refunds.get().state == "SUCCEEDED"
+    check_money()
+    check_against_stripe(till)
