@@ -84,8 +84,8 @@ def stricken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Strick
     for name in list(os.environ):
         if name.startswith(("DATABASE_", "REDIS_", "TEST_REDIS", "STRIPE_", "SITE_", "LIVE_", "DJANGO_")):
             monkeypatch.delenv(name)
-    with running_site(LocalFolder(tmp_path), port=free_port(), demo=True, say=print) as (supervisor, site, _logins):
-        yield Stricken(supervisor, site)
+    with running_site(LocalFolder(tmp_path), port=free_port(), demo=True, outside={}, say=print) as running:
+        yield Stricken(running.supervisor, running.site)
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError, connection
 from django.db.models import Count
 
 from registrations.models import QueueEntry
@@ -88,6 +89,7 @@ class Command(BaseCommand):
         self.stdout.write("")
 
     def _report(self, tournament: Tournament, tally: Tally, seats: int) -> None:
+        connection.close()  # it may be from before a restart of the database
         states = dict(
             QueueEntry.objects.filter(tournament=tournament).order_by().values_list("state").annotate(Count("pk"))
         )
@@ -107,7 +109,12 @@ async def _arrive(player: CrowdPlayer, delay: float) -> None:
 def _sold_out(slug: str) -> bool:
     """Every seat is confirmed: nothing will move until somebody gives one back."""
     seats = Seat.objects.filter(division__tournament__slug=slug)
-    return not seats.exclude(entry__state=State.CONFIRMED).exists()
+    try:
+        return not seats.exclude(entry__state=State.CONFIRMED).exists()
+    except OperationalError:  # the database is being restarted
+        return False
+    finally:
+        connection.close()
 
 
 def _somebody_of(tournament: Tournament) -> date:
