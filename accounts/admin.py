@@ -15,7 +15,6 @@ from accounts import services
 from accounts.models import Consent, Player, User
 from registrations import services as registrations
 from vgchub.admin import AdminRequest, Question, ScopedAdmin, column, detail_action, site
-from vgchub.forms import ChangedFieldsForm
 
 
 @admin.register(User, site=site)
@@ -23,7 +22,6 @@ class UserAdmin(ScopedAdmin):
     """Passwords are reset by their owners; who is staff is decided by superusers alone."""
 
     staff_may = frozenset({"view", "change"})
-    form = ChangedFieldsForm
     fields = ("email", "email_verified_at", "is_active", "is_staff", "is_superuser", "joined_at", "last_login")
     list_display = ("email", "is_active", "is_staff", "joined_at")
     list_filter = ("is_staff", "is_active")
@@ -68,7 +66,6 @@ class PlayerAdmin(ScopedAdmin):
     """Results are typed by staff; a Player ID is settled by an action that says whose it is, and why."""
 
     staff_may = frozenset({"view", "change", "run"})
-    form = ChangedFieldsForm
     actions_detail = ("settle",)
     fields = (
         "display_name",

@@ -19,6 +19,7 @@ from registrations.models import Notice, QueueEntry
 from registrations.rules import LIVE, State
 from tournaments.forms import ReasonForm
 from vgchub.admin import AdminRequest, Question, ScopedAdmin, column, detail_action, reach, site
+from vgchub.admin_history import happenings
 
 COLOURS = {
     State.WAITING: "info",
@@ -80,6 +81,8 @@ class EntryAdmin(ExportMixin, ScopedAdmin):
     search_help_text = _("Name, Player ID or the entry's number")
     ordering = ("-number",)
     actions_detail = ("grant", "reject")
+    view_on_site = False  # that page is the player's own; what happened stands here
+    change_form_outer_after_template = "admin/_happenings.html"
     fieldsets = (
         (None, {"fields": ("public_id", "coloured_state", "tournament", "division", "player_name", "player_number")}),
         (_("Place and seat"), {"fields": ("group", "priority", "number", "place", "seat_number", "offer_number")}),
@@ -103,6 +106,15 @@ class EntryAdmin(ExportMixin, ScopedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[QueueEntry]:
         return super().get_queryset(request).select_related("tournament", "division", "player", "group", "seat")
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """With the entry's timeline: why this player got a seat, or did not."""
+        entry = self.get_object(request, object_id)
+        found = {**(extra_context or {}), "happenings": happenings(entry) if entry else []}
+        answer: HttpResponse = super().change_view(request, object_id, form_url, found)
+        return answer
 
     def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
         entry = self.get_object(request, object_id)

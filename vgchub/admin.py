@@ -25,7 +25,7 @@ from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import NoReverseMatch, URLPattern, URLResolver, reverse
+from django.urls import URLPattern, URLResolver, reverse
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
@@ -36,6 +36,7 @@ from accounts.models import User
 from tournaments.queries import organizations_of
 from vgchub.admin_history import happenings
 from vgchub.errors import RefusedError
+from vgchub.forms import ChangedFieldsForm
 
 # unfold's Alpine evaluates attributes and sets inline styles. Only the admin may; the site's own pages may not.
 ADMIN_CSP = {"script-src": [UNSAFE_EVAL], "style-src": [UNSAFE_INLINE]}
@@ -183,6 +184,7 @@ class ScopedAdmin(ScopedChoices, ModelAdmin):
     organizers_may: ClassVar[frozenset[str]] = frozenset({"view"})
     staff_may: ClassVar[frozenset[str]] = frozenset({"view"})
 
+    form = ChangedFieldsForm
     compressed_fields = True
     show_full_result_count = False
     list_filter_submit = True
@@ -259,10 +261,7 @@ class ScopedAdmin(ScopedChoices, ModelAdmin):
         """The address itself, not Django's detour over the content type, which knows no organizations."""
         if obj is None or not self.view_on_site or not hasattr(obj, "get_absolute_url"):
             return None
-        try:
-            address: str = obj.get_absolute_url()
-        except NoReverseMatch:
-            return None
+        address: str = obj.get_absolute_url()
         return address
 
     @property
@@ -336,6 +335,7 @@ class ScopedInline(ScopedChoices):
     """Rows of a parent that the reader reached already: who may view the parent may do here what `may` says."""
 
     may: ClassVar[frozenset[str]] = frozenset({"view"})
+    form = ChangedFieldsForm
     extra = 0
 
     def _may(self, request: HttpRequest, act: str, parent: Any) -> bool:  # noqa: ARG002  for those that look at the parent

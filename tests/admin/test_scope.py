@@ -12,6 +12,7 @@ from django.urls import reverse
 from accounts.models import User
 from payments.models import Payment, Refund
 from registrations.models import Notice, QueueEntry
+from tests.admin.browsing import untouched
 from tests.builders import (
     make_entry,
     make_group,
@@ -269,6 +270,27 @@ def test_rank_is_given_by_superusers_alone() -> None:
     signed_in(root).post(address(User, "change", somebody.pk), sent)
     somebody.refresh_from_db()
     assert somebody.is_staff
+
+
+def test_staff_change_an_organization_and_its_members_from_an_old_tab(house: House) -> None:
+    there = address(type(house.ours), "change", house.ours.pk)
+    dora = signed_in(house.dora)
+    old_tab = untouched(text(dora.get(there)))
+    type(house.ours).objects.filter(pk=house.ours.pk).update(stripe_account="acct_1")
+
+    answer = dora.post(there, {**old_tab, "contact_email": "new@organizers.example", "memberships-0-role": "OWNER"})
+
+    assert answer.status_code == 302
+    house.ours.refresh_from_db()
+    assert (house.ours.contact_email, house.ours.stripe_account) == ("new@organizers.example", "acct_1")
+    assert house.ours.memberships.get().role == "OWNER"
+
+
+def test_organizers_do_not_see_the_stripe_account(house: House) -> None:
+    there = address(type(house.ours), "change", house.ours.pk)
+
+    assert "stripe_account" not in text(signed_in(house.alice).get(there))
+    assert "stripe_account" in text(signed_in(house.dora).get(there))
 
 
 def test_csp_is_relaxed_for_the_admin_alone(house: House) -> None:

@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
@@ -274,7 +275,10 @@ class TournamentAdmin(TournamentOperations, ScopedAdmin):
             return _("New: it becomes a draft that only organizers see, until you publish it.")
         phase = PHASES[tournament.phase(timezone.now())]
         paused = _("Offers are paused.") if tournament.paused_at else ""
-        return format_html("{}. {}", str(phase).capitalize(), paused)
+        entries = f"{reverse('admin:registrations_queueentry_changelist')}?tournament__id__exact={tournament.pk}"
+        return format_html(
+            '{}. {} <a class="text-link" href="{}">{}</a>', str(phase).capitalize(), paused, entries, _("Its entries")
+        )
 
     @column(description="")
     def first_come_warning(self, _tournament: Tournament) -> Any:
