@@ -66,7 +66,6 @@ class EntryAdmin(ExportMixin, ScopedAdmin):
     export_form_class = ExportForm
 
     list_display = (
-        "public_id",
         "player_name",
         "player_number",
         "tournament",
@@ -74,6 +73,7 @@ class EntryAdmin(ExportMixin, ScopedAdmin):
         "coloured_state",
         "place",
         "joined_at",
+        "public_id",
     )
     list_filter = ("tournament", "division__code", "state")
     list_select_related = ("tournament", "division", "player")

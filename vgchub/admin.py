@@ -338,6 +338,13 @@ class ScopedInline(ScopedChoices):
     form = ChangedFieldsForm
     extra = 0
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """In a table a field's label is its column's head, which a screen reader does not read with it."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None:
+            field.widget.attrs.setdefault("aria-label", field.label)
+        return field
+
     def _may(self, request: HttpRequest, act: str, parent: Any) -> bool:  # noqa: ARG002  for those that look at the parent
         return act in self.may and site.has_permission(request)
 

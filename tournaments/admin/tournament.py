@@ -49,6 +49,14 @@ PHASES = {
 FROZEN = ("mode", "prequeue_opens_at", "opens_at", "fee_minor", "currency")
 
 
+# Fields that have a meaning in one mode only.
+MODE_OF = {
+    "first_come_warning": Tournament.Mode.FIRST_COME,
+    "prequeue_opens_at": Tournament.Mode.FAIR_START,
+    "seals_at": Tournament.Mode.LOTTERY,
+}
+
+
 def entries_open(tournament: Tournament) -> bool:
     """Whether somebody may have entered by now, an early lane included."""
     early = tournament.groups.aggregate(early=models.Max("opens_early_minutes"))["early"] or 0
@@ -137,9 +145,10 @@ class TournamentAdmin(TournamentOperations, ScopedAdmin):
         models.DateTimeField: {"form_class": forms.DateTimeField, "widget": LocalDateTimeInput},
     }
     conditional_fields: ClassVar[dict[str, str]] = {
-        "first_come_warning": "mode == 'FIRST_COME'",
-        "prequeue_opens_at": "mode == 'FAIR_START'",
-        "seals_at": "mode == 'LOTTERY'",
+        # Once the mode is only shown there is nothing to follow; get_fieldsets leaves out what it has no use for.
+        "first_come_warning": "typeof mode == 'undefined' || mode == 'FIRST_COME'",
+        "prequeue_opens_at": "typeof mode == 'undefined' || mode == 'FAIR_START'",
+        "seals_at": "typeof mode == 'undefined' || mode == 'LOTTERY'",
     }
     list_display = ("name", "phase", "mode", "opens", "seat_count", "organization")
     list_filter = ("organization", "mode")
@@ -192,6 +201,16 @@ class TournamentAdmin(TournamentOperations, ScopedAdmin):
             return shown
         published = ("slug",) if obj.published_at else ()
         return (*shown, "organization", *published, *(FROZEN if entries_open(obj) else ()))
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or (self.has_change_permission(request, obj) and not entries_open(obj)):
+            return fieldsets
+        useless = {name for name, mode in MODE_OF.items() if mode != obj.mode}
+        return [
+            (title, {**options, "fields": [name for name in options["fields"] if name not in useless]})
+            for title, options in fieldsets
+        ]
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, tuple[str, ...]]:  # noqa: ARG002
         return {} if obj else self.prepopulated_fields

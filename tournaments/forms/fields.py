@@ -9,6 +9,5 @@ MOST_SEATS = 100_000
 
 
 def count_field(label: Any) -> forms.IntegerField:
-    return forms.IntegerField(
-        label=label, required=False, min_value=0, max_value=MOST_SEATS, widget=UnfoldAdminIntegerFieldWidget
-    )
+    widget = UnfoldAdminIntegerFieldWidget({"aria-label": label})
+    return forms.IntegerField(label=label, required=False, min_value=0, max_value=MOST_SEATS, widget=widget)
