@@ -15,7 +15,7 @@ POLICY_VIOLATION = 4403
 GOING_AWAY = 4404
 
 
-class LineConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
+class LineConsumer(AsyncWebsocketConsumer):
     """Sends the line as it moves, and what concerns the pass's own account. It listens to nothing."""
 
     tournament_id: int | None = None
@@ -45,7 +45,7 @@ class LineConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         await self.send(text_data=json.dumps(event["message"]))
 
 
-class UnknownConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
+class UnknownConsumer(AsyncWebsocketConsumer):
     """Any other address: closed with a word instead of a traceback."""
 
     async def connect(self) -> None:

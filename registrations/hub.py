@@ -5,6 +5,7 @@ import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from django.conf import settings
 from redis import asyncio as aioredis
@@ -45,7 +46,8 @@ class Hub:
 
     async def _greet(self, tournament_id: int, send: Send, blocks: tuple[str, ...]) -> None:
         try:
-            head, *bitmaps = await self._client().hmget(line_key(tournament_id), ["head", *blocks])
+            asked: Any = self._client().hmget(line_key(tournament_id), ["head", *blocks])
+            head, *bitmaps = await asked
         except (RedisError, OSError):
             return  # the page has what it was rendered with; the next move brings the rest
         if head:

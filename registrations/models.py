@@ -215,7 +215,7 @@ class QueueEntry(models.Model):
             pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
             pgtrigger.Trigger(
                 name="lanes_are_of_first_come",
-                operation=pgtrigger.Insert | pgtrigger.UpdateOf("priority"),
+                operation=pgtrigger.Insert | pgtrigger.UpdateOf("priority"),  # type: ignore[no-untyped-call]
                 when=pgtrigger.Before,
                 condition=pgtrigger.Q(new__priority__gt=0),
                 declare=[("_mode", "text")],

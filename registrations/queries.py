@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import Count, Max, Q
 from django.db.models.functions import Now
@@ -44,7 +45,7 @@ class DivisionFlow:
 
 def seat_summary(tournament: Tournament) -> list[DivisionSeats]:
     """Each division's seats and line, in the order of the divisions (three queries)."""
-    seats = {
+    seats: dict[int, Any] = {
         row["division"]: row
         for row in Seat.objects.filter(division__tournament=tournament)
         .order_by()
@@ -71,7 +72,7 @@ def seat_summary(tournament: Tournament) -> list[DivisionSeats]:
     ]
 
 
-def _division_seats(division: Division, row: dict[str, int], waiting: int) -> DivisionSeats:
+def _division_seats(division: Division, row: dict[str, Any], waiting: int) -> DivisionSeats:
     seats, confirmed = row.get("seats", 0), row.get("confirmed", 0)
     return DivisionSeats(
         division=division,
@@ -81,7 +82,7 @@ def _division_seats(division: Division, row: dict[str, int], waiting: int) -> Di
         confirmed=confirmed,
         offered=row.get("offered", 0),
         waiting=waiting,
-        sold_out_at=row.get("last") if seats and confirmed == seats else None,  # type: ignore[arg-type]
+        sold_out_at=row.get("last") if seats and confirmed == seats else None,
     )
 
 
@@ -97,8 +98,9 @@ def offer_flow(tournament: Tournament) -> dict[int, DivisionFlow]:
             cancelled=Count("pk", filter=Q(state=State.CANCELLED)),
             offers_in_window=Count("pk", filter=Q(offered_at__gt=Now() - PACE_WINDOW)),
         )
+        .values_list("division", "taken_up", "missed", "cancelled", "offers_in_window")
     )
-    return {row.pop("division"): DivisionFlow(**row) for row in rows}
+    return {pk: DivisionFlow(*counts) for pk, *counts in rows}
 
 
 def queue_position(entry: QueueEntry) -> int | None:

@@ -51,7 +51,7 @@ def join(request: SignedInRequest, slug: str) -> HttpResponse:
         return redirect_to_login(tournament.get_absolute_url())
     form = JoinForm(request.POST, account=request.user)
     if not form.is_valid():
-        messages.error(request, " ".join(form.errors.get("players", [])))
+        messages.error(request, " ".join(str(error) for error in form.errors["players"]))
         return redirect(tournament)
     prefix = address_prefix(client_address(request))
     limits.take_join(request.user, form.player_ids(), prefix)

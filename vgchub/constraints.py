@@ -1,5 +1,6 @@
 """A foreign key over two columns, which Django has no word for: "this seat is of this entry's own division"."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import models
@@ -32,13 +33,17 @@ class ForeignKeyTogether(models.BaseConstraint):
             schema_editor.deferred_sql.append(self.create_sql(model, schema_editor))
         return ""
 
-    def create_sql(self, model: type[models.Model] | None, schema_editor: BaseDatabaseSchemaEditor | None) -> Statement:
+    def create_sql(  # type: ignore[override]  # Django's own constraints return a Statement too
+        self, model: type[models.Model] | None, schema_editor: BaseDatabaseSchemaEditor | None
+    ) -> Statement:
         assert model is not None  # noqa: S101
         assert schema_editor is not None  # noqa: S101
         table = schema_editor.quote_name(model._meta.db_table)  # noqa: SLF001
         return Statement(f"ALTER TABLE {table} ADD {self._definition(schema_editor).replace('%', '%%')}")
 
-    def remove_sql(self, model: type[models.Model] | None, schema_editor: BaseDatabaseSchemaEditor | None) -> Statement:
+    def remove_sql(  # type: ignore[override]
+        self, model: type[models.Model] | None, schema_editor: BaseDatabaseSchemaEditor | None
+    ) -> Statement:
         assert model is not None  # noqa: S101
         assert schema_editor is not None  # noqa: S101
         table = schema_editor.quote_name(model._meta.db_table)  # noqa: SLF001
@@ -47,7 +52,7 @@ class ForeignKeyTogether(models.BaseConstraint):
     def validate(self, *args: Any, **kwargs: Any) -> None:
         """The database validates; a form can't."""
 
-    def deconstruct(self) -> tuple[str, tuple[()], dict[str, Any]]:
+    def deconstruct(self) -> tuple[str, Sequence[Any], dict[str, Any]]:
         path, args, kwargs = super().deconstruct()
         return path, args, {**kwargs, "fields": self.fields, "to": self.to, "to_fields": self.to_fields}
 

@@ -82,7 +82,8 @@ def take(limits: Sequence[Limit]) -> None:
 
 @cache
 def _script() -> Script:
-    return get_redis_connection("default").register_script(TAKE)
+    script: Script = get_redis_connection("default").register_script(TAKE)
+    return script
 
 
 class LocalWindows:

@@ -62,7 +62,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """handler500: what a middleware raised arrives here; the database being away is not our fault to confess."""
     if isinstance(sys.exc_info()[1], DATABASE_AWAY):
         return database_away(request)
-    return render(None, "500.html", status=500)  # type: ignore[arg-type]
+    return render(None, "500.html", status=500)
 
 
 def too_many_requests(request: HttpRequest) -> HttpResponse:
@@ -87,7 +87,7 @@ def database_away(request: HttpRequest) -> HttpResponse:
     else:
         # The person may have been sending a form: only what was asked for with GET may ask again by itself.
         refresh = RETRY_SECONDS if request.method == "GET" else None
-        answer = render(None, "busy.html", {"message": message, "refresh": refresh}, status=503)  # type: ignore[arg-type]
+        answer = render(None, "busy.html", {"message": message, "refresh": refresh}, status=503)
     answer["Retry-After"] = str(RETRY_SECONDS)
     return answer
 

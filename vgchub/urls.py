@@ -1,8 +1,13 @@
 """Every address of the site."""
 
 from django.conf import settings
-from django.urls import include, path
+from django.urls import include, path, register_converter
+from django.urls.converters import StringConverter
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from accounts.api import PairView, RefreshView
+from registrations import api as registrations
+from tournaments import api as tournaments
 from vgchub import local_pages
 from vgchub.admin import site
 
@@ -10,12 +15,37 @@ handler404 = "vgchub.responses.not_found"
 handler429 = "vgchub.responses.too_many_requests"  # allauth's limits answer with it
 handler500 = "vgchub.responses.server_error"
 
+
+class PublicIdConverter(StringConverter):
+    """An entry's public id: 24 hex digits."""
+
+    regex = "[0-9a-f]{24}"
+
+
+register_converter(PublicIdConverter, "public_id")
+
+api = [
+    path("token/", PairView.as_view(), name="api_token"),
+    path("token/refresh/", RefreshView.as_view(), name="api_token_refresh"),
+    path("tournaments/", tournaments.TournamentList.as_view(), name="api_tournaments"),
+    path("tournaments/<slug:slug>/", tournaments.TournamentDetail.as_view(), name="api_tournament"),
+    path("tournaments/<slug:slug>/join/", registrations.Join.as_view(), name="api_join"),
+    path("players/", registrations.Players.as_view(), name="api_players"),
+    path("entries/", registrations.Entries.as_view(), name="api_entries"),
+    path("entries/<public_id:public_id>/", registrations.Entry.as_view(), name="api_entry"),
+    path("entries/<public_id:public_id>/leave/", registrations.Leave.as_view(), name="api_leave"),
+    path("entries/<public_id:public_id>/step-back-in/", registrations.StepBackIn.as_view(), name="api_step_back_in"),
+    path("entries/<public_id:public_id>/take-up/", registrations.TakeUp.as_view(), name="api_take_up"),
+    path("schema/", SpectacularAPIView.as_view(), name="api_schema"),
+    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api_schema"), name="api_docs"),
+]
+
 urlpatterns = [
     path("", include("tournaments.urls")),
     path("", include("registrations.urls")),
     path("", include("accounts.urls")),
     path("", include("payments.urls")),
-    path("api/v1/", include("vgchub.api_urls")),
+    path("api/v1/", include(api)),
     path("admin/", site.urls),
     path("stripe/", include("djstripe.urls", namespace="djstripe")),
 ]

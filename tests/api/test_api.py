@@ -166,7 +166,8 @@ def test_a_refresh_token_of_a_deleted_account_is_refused(alice: Player) -> None:
 
 def test_malformed_requests_name_the_field(api: APIClient) -> None:
     tournament = make_tournament()
-    for body in ({}, {"players": []}, {"players": "x"}, {"players": [0]}, {"players": [2**70]}):
+    bodies: tuple[dict[str, Any], ...] = ({}, {"players": []}, {"players": "x"}, {"players": [0]}, {"players": [2**70]})
+    for body in bodies:
         answer = api.post(f"/api/v1/tournaments/{tournament.slug}/join/", body, format="json")
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
         assert "players" in answer.json()["data"]

@@ -96,7 +96,7 @@ def test_no_place_is_lost_while_everything_is_struck_in_turn(stricken: Stricken)
     try:
         _until_some_have_joined(stricken, 20)
         faults: list[Callable[[], None]] = [
-            *(lambda name=name: stricken.kill(name) for name in ("worker", "beat", "live", "clock", "web", "valkey")),  # type: ignore[misc]
+            *(lambda name=name: stricken.kill(name) for name in ("worker", "beat", "live", "clock", "web", "valkey")),
             stricken.flush_valkey,
             stricken.restart_postgres,
         ]

@@ -187,7 +187,7 @@ def _tournament(
     for code, number in seats.items():
         born_from, born_to = BOUNDS[code]
         division = Division.objects.create(
-            tournament=tournament, code=code, name=Division.Code(code).label, born_from=born_from, born_to=born_to
+            tournament=tournament, code=code, name=str(Division.Code(code).label), born_from=born_from, born_to=born_to
         )
         set_seats(division_id=division.pk, seats=number, by=None, reason="Demo data")
     return tournament

@@ -126,4 +126,5 @@ def _somebody_of(tournament: Tournament) -> date:
 
 
 def _live() -> str:
-    return settings.LIVE_URL or settings.SITE_URL.replace("http", "ws", 1)
+    live: str = settings.LIVE_URL or settings.SITE_URL.replace("http", "ws", 1)
+    return live

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urljoin
 
 import aiohttp
 
@@ -204,7 +204,7 @@ class CrowdPlayer:
         return ""
 
     async def _redirected(self, answer: aiohttp.ClientResponse, step: str, *, follow: bool) -> str:
-        target = str(answer.url.join(aiohttp.client.URL(answer.headers["Location"], encoded=True)))
+        target = urljoin(str(answer.url), answer.headers["Location"])
         if not follow:
             return target
         return await self._request(f"{step}", "GET", target, {}, follow=True)
