@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 TIMEOUT = (3.0, 8.0)  # seconds to connect, and to wait for an answer
 RETRIES = 1  # at once, by the client; later ones are the sweep's
+IN_FLIGHT = "in_flight"
 
 
 class GatewayError(Exception):
@@ -209,21 +210,22 @@ def _translated() -> Iterator[None]:
     except stripe.APIConnectionError as error:
         raise GatewayAwayError(_message(error), "no_answer") from error
     except stripe.StripeError as error:
+        if error.http_status == 409:  # the same call is under way elsewhere: a second tab
+            raise GatewayAwayError(_message(error), IN_FLIGHT) from error
         raise GatewayAwayError(_message(error), error.code or "not_now", answered=True) from error
 
 
 @contextmanager
 def _measured(service: str) -> Iterator[None]:
     """Count whether Stripe answers; a refusal is an answer."""
+    is_there = True
     try:
         yield
-    except GatewayAwayError:
-        health.record_call(service, ok=False)
+    except GatewayAwayError as error:
+        is_there = error.code == IN_FLIGHT
         raise
-    except GatewayError:
-        health.record_call(service, ok=True)
-        raise
-    health.record_call(service, ok=True)
+    finally:
+        health.record_call(service, ok=is_there)
 
 
 def _message(error: stripe.StripeError) -> str:
