@@ -55,3 +55,11 @@ def sweep_seats() -> None:
     releasing.release_orphans(captured=True)
     for tournament_id in cancelling.half_cancelled():
         cancel_confirmed.delay(tournament_id)
+
+
+@shared_task(expires=3600)
+def forget_deliveries() -> None:
+    """Drop what Stripe's deliveries carried, names and addresses among it, once nobody needs it any more."""
+    from payments.services.inbox import forget_old_deliveries
+
+    forget_old_deliveries()

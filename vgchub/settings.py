@@ -187,6 +187,11 @@ CELERY_BEAT_SCHEDULE = {
     },
     "seal_history": {"task": "reports.tasks.seal_history", "schedule": 10, "options": {"expires": 10}},
     "sweep_payments": {"task": "payments.tasks.sweep", "schedule": 3, "options": {"expires": 3}},
+    "forget_deliveries": {
+        "task": "payments.tasks.forget_deliveries",
+        "schedule": 24 * 3600,
+        "options": {"expires": 3600},
+    },
     "sweep_paid_seats": {"task": "payments.tasks.sweep_seats", "schedule": 60, "options": {"expires": 60}},
 }
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

@@ -1,10 +1,12 @@
 """Stripe's events: noted once as they arrive, handled later, in any order. They only say at what to look."""
 
 import logging
+from datetime import timedelta
 from typing import Any
 
 from django.db.models import F
 from django.db.models.functions import Now
+from djstripe.models import WebhookEventTrigger
 
 from payments.gateway import Gateway, GatewayAwayError, GatewayError
 from payments.models import Payment, StripeEvent
@@ -19,6 +21,7 @@ from vgchub.celery import wake_on_commit
 
 logger = logging.getLogger(__name__)
 
+DELIVERIES_KEPT = timedelta(days=30)
 EVENTS = (
     "checkout.session.completed",
     "checkout.session.expired",
@@ -78,6 +81,12 @@ def handle_stripe_event(*, stripe_id: str) -> None:
         logger.exception("Stripe's event %s leads nowhere", stripe_id)
         problem = str(error)
     StripeEvent.objects.filter(pk=event.pk).update(handled_at=Now(), error=problem)
+
+
+def forget_old_deliveries() -> int:
+    """Delete the bodies of old deliveries; the events themselves stay as rows without personal data. Returns how many."""
+    before = database_now() - DELIVERIES_KEPT
+    return WebhookEventTrigger.objects.filter(created__lt=before).delete()[0]
 
 
 def _look_at(event: StripeEvent) -> None:

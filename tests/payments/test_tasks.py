@@ -7,6 +7,7 @@ import pytest
 from celery import current_app
 from django.conf import LazySettings
 from django.db.models.functions import Now
+from djstripe.models import WebhookEventTrigger
 
 from payments import services, tasks
 from payments.models import Payment, StripeEvent
@@ -38,7 +39,7 @@ def at_once() -> Iterator[None]:
 def test_what_is_in_the_schedule_exists(settings: LazySettings) -> None:
     scheduled = {str(entry["task"]) for entry in settings.CELERY_BEAT_SCHEDULE.values()}
     ours = {name for name in scheduled if name.startswith("payments.")}
-    assert ours == {"payments.tasks.sweep", "payments.tasks.sweep_seats"}
+    assert ours == {f"payments.tasks.{name}" for name in ("sweep", "sweep_seats", "forget_deliveries")}
     assert ours <= set(current_app.tasks)
 
 
@@ -136,3 +137,12 @@ def test_an_organization_is_paid_on_its_own_stripe_account(till: Till) -> None:
     assert payment.refunds.get().state == "SUCCEEDED"
     check_money()
     check_against_stripe(till)
+
+
+def test_the_bodies_of_old_deliveries_are_forgotten(at_once: None) -> None:
+    for _ in range(2):
+        WebhookEventTrigger.objects.create(remote_ip="127.0.0.1", headers={}, body="{}")
+    newest = WebhookEventTrigger.objects.latest("pk")
+    WebhookEventTrigger.objects.exclude(pk=newest.pk).update(created=Now() - timedelta(days=31))
+    tasks.forget_deliveries()
+    assert WebhookEventTrigger.objects.get() == newest
