@@ -106,7 +106,7 @@ def test_lapse_offers_by_a_list_read_before_hits_the_state_machine(lapsing_what_
 
 
 def test_confirm_entry_with_a_payment_beats_the_lapse_it_came_before() -> None:
-    entry = ran_out()
+    entry = ran_out(fee_minor=0)
     QueueEntry.objects.filter(pk=entry.pk).update(hold_until=now() - SECOND, checkout_at=now() - 5 * MINUTE)
     with done_but_not_committed(confirms_paid(entry)):
         clock = Actor(lapses(entry))
@@ -125,7 +125,7 @@ def test_confirm_entry_with_a_payment_after_the_lapse_is_refused() -> None:
 
 
 def test_return_page_and_webhook_confirm_once() -> None:
-    entry = offered(ends_in=MINUTE)
+    entry = offered(fee_minor=0, ends_in=MINUTE)
     outcomes = all_at_once(*[confirms_paid(entry)] * 4)
     assert outcomes == [entry] * 4
     assert entry.notices.count() == 1
