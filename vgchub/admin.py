@@ -64,11 +64,11 @@ class AdminRequest(HttpRequest):
 
 @dataclass
 class Reach:
-    """What the person behind one request may reach. `known` remembers, within the request, which objects are."""
+    """What the person behind one request may reach. `known` remembers answers within the request, such as which rows are own."""
 
     is_staff: bool
     organization_ids: frozenset[int]
-    known: dict[tuple[type[Model], Any], bool] = field(default_factory=dict)
+    known: dict[tuple[Any, ...], bool] = field(default_factory=dict)
 
 
 _reach: WeakKeyDictionary[HttpRequest, Reach] = WeakKeyDictionary()

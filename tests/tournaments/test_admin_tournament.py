@@ -6,8 +6,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.apps import apps
+from django.db import connection
 from django.db.models import CheckConstraint
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from tests.admin.browsing import untouched
@@ -384,6 +386,48 @@ def test_division_gets_its_seats_also_later(alice: Client, ours: Organization) -
 
     assert answer.status_code == 302
     assert tournament.divisions.get(code="senior").seats.count() == 8
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_page_costs_the_same_for_one_part_and_for_three(
+    alice: Client, ours: Organization, django_assert_num_queries: Any, parts: int
+) -> None:
+    tournament = make_tournament(organization=ours, divisions=("masters", "senior", "junior")[:parts])
+    for number in range(parts):
+        make_group(tournament, f"Group {number}")
+    alice.get(change(tournament))
+
+    with django_assert_num_queries(10):
+        alice.get(change(tournament))
+
+
+def test_saving_holds_the_row(alice: Client, ours: Organization) -> None:
+    tournament = upcoming(ours)
+    sent = shown(alice, tournament)
+
+    with CaptureQueriesContext(connection) as queries:
+        alice.post(change(tournament), {**sent, "city": "Essen"})
+
+    sqls = [query["sql"] for query in queries]
+    held = [index for index, sql in enumerate(sqls) if 'FOR UPDATE OF "tournaments_tournament"' in sql]
+    # Before it stands what pghistory tells the triggers.
+    written = [index for index, sql in enumerate(sqls) if 'UPDATE "tournaments_tournament" SET' in sql]
+    assert len(written) == 1
+    assert held[0] < written[0]
+    assert """UPDATE "tournaments_tournament" SET "city" = 'Essen' WHERE""" in sqls[written[0]]
+
+
+def test_group_with_reserved_seats_is_not_deleted_by_accident(alice: Client, ours: Organization) -> None:
+    tournament = upcoming(ours)
+    group = make_group(tournament, reserved={"masters": 2})
+
+    kept = alice.post(change(tournament), {**shown(alice, tournament), "groups-0-DELETE": "on"})
+    assert kept.status_code == 200
+    assert tournament.groups.get() == group
+
+    group.seats.all().delete()
+    alice.post(change(tournament), {**shown(alice, tournament), "groups-0-DELETE": "on"})
+    assert not tournament.groups.exists()
 
 
 def test_list_costs_the_same_for_one_and_for_three(

@@ -57,10 +57,15 @@ MODE_OF = {
 }
 
 
-def entries_open(tournament: Tournament) -> bool:
-    """Whether somebody may have entered by now, an early lane included."""
-    early = tournament.groups.aggregate(early=models.Max("opens_early_minutes"))["early"] or 0
-    return tournament.phase(timezone.now(), early_minutes=early) not in (Phase.DRAFT, Phase.ANNOUNCED)
+def entries_open(request: HttpRequest, tournament: Tournament) -> bool:
+    """Whether somebody may have entered by now, an early lane included; asked once a request, for a page asks it often."""
+    known = reach(request).known
+    key = ("entries_open", tournament.pk)
+    if key not in known:
+        early = tournament.groups.aggregate(early=models.Max("opens_early_minutes"))["early"] or 0
+        phase = tournament.phase(timezone.now(), early_minutes=early)
+        known[key] = phase not in (Phase.DRAFT, Phase.ANNOUNCED)
+    return known[key]
 
 
 class TournamentPart(ScopedInline):
@@ -70,7 +75,7 @@ class TournamentPart(ScopedInline):
 
     def _may(self, request: HttpRequest, act: str, parent: Any) -> bool:
         allowed = super()._may(request, act, parent)
-        return allowed and (act == "view" or parent is None or not entries_open(parent))
+        return allowed and (act == "view" or parent is None or not entries_open(request, parent))
 
 
 class DivisionInline(TournamentPart, TabularInline):
@@ -195,16 +200,16 @@ class TournamentAdmin(TournamentOperations, ScopedAdmin):
         cancelled = isinstance(obj, Tournament) and obj.cancelled_at is not None
         return not cancelled and super().has_change_permission(request, obj)
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:  # noqa: ARG002
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         shown = ("status", "first_come_warning")
         if obj is None:
             return shown
         published = ("slug",) if obj.published_at else ()
-        return (*shown, "organization", *published, *(FROZEN if entries_open(obj) else ()))
+        return (*shown, "organization", *published, *(FROZEN if entries_open(request, obj) else ()))
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
-        if obj is None or (self.has_change_permission(request, obj) and not entries_open(obj)):
+        if obj is None or (self.has_change_permission(request, obj) and not entries_open(request, obj)):
             return fieldsets
         useless = {name for name, mode in MODE_OF.items() if mode != obj.mode}
         return [

@@ -157,9 +157,12 @@ class TournamentForm(ChangedFieldsForm):
             if mode == owner and cleaned.get(name) is None:
                 cleaned[name] = value
                 self.derived.add(name)
-            elif mode != owner and (self.instance.pk is not None and name not in self.changed_data):
+            elif mode != owner and cleaned.get(name) is not None and self._left_behind(name):
                 cleaned[name] = None
                 self.derived.add(name)
+
+    def _left_behind(self, name: str) -> bool:
+        return self.instance.pk is not None and name not in self.changed_data
 
     def _problems(self, values: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         for earlier, later, equal, told, message in ORDER:
