@@ -51,7 +51,7 @@ def staff_timeline(entry: QueueEntry) -> list[Moment]:
 def _told(entry: QueueEntry, *, everything: bool) -> list[tuple[Moment, Row]]:
     names = _names(entry)
     found: list[tuple[datetime, int, int, Words, Row]] = []
-    for before, row in _steps(QueueEntry, pgh_obj_id=entry.pk):
+    for before, row in entry_steps(entry):
         words = sentences.of_entry(before, row, names) or (_bare(before, row) if everything else None)
         found += _at(row, SECOND, words)
     for before, row in _steps(Tournament, pgh_obj_id=entry.tournament_id):
@@ -76,6 +76,11 @@ def _at(row: Row, rank: int, words: Words | None) -> list[tuple[datetime, int, i
     return [(row["pgh_created_at"], rank, row["pgh_id"], words, row)] if words else []
 
 
+def entry_steps(entry: QueueEntry) -> Iterator[tuple[Row | None, Row]]:
+    """All that an entry ever was, the oldest first, each with what it was before."""
+    return _steps(QueueEntry, pgh_obj_id=entry.pk)
+
+
 def _steps(model: type[Model], **which: int) -> Iterator[tuple[Row | None, Row]]:
     """The events of one row, the oldest first, each with the one before it."""
     events = list(_events(model).filter(**which).order_by("pgh_id").values())
@@ -90,22 +95,29 @@ def _events(model: type[Model]) -> "QuerySet[Any]":
 def _bare(before: Row | None, row: Row) -> Words:
     """A change that the player's timeline leaves out: the names of what changed."""
     changed = [key for key in row if key not in UNTOLD and (before is None or before[key] != row[key])]
-    return Words("info", _("Changed: %(columns)s.") % {"columns": ", ".join(changed)} if before else _("Made."))
+    return Words(
+        "info",
+        _("Changed: %(columns)s.") % {"columns": ", ".join(changed)} if before else _("A payment was written down."),
+    )
 
 
 def _names(entry: QueueEntry) -> Names:
     tournament = entry.tournament
-    seat_ids = _events(QueueEntry).filter(pgh_obj_id=entry.pk, seat_id__isnull=False).values("seat_id")
     return Names(
         division=entry.division.name,
-        # From history: a seat that was offered once may have been taken away since.
-        seats=dict(_events(Seat).filter(pgh_obj_id__in=seat_ids).values_list("pgh_obj_id", "number")),
+        seats=seat_numbers(entry),
         groups=dict(PriorityGroup.objects.filter(tournament=tournament).values_list("pk", "name")),
         zone=ZoneInfo(tournament.time_zone),
         now=database_now(),
         cancelled_at=tournament.cancelled_at,
         place_at_the_end=place_at_the_end(entry),
     )
+
+
+def seat_numbers(entry: QueueEntry) -> dict[int, int]:
+    """The numbers of the seats that an entry was ever offered, by id; from history, since a seat may be taken away."""
+    seat_ids = _events(QueueEntry).filter(pgh_obj_id=entry.pk, seat_id__isnull=False).values("seat_id")
+    return dict(_events(Seat).filter(pgh_obj_id__in=seat_ids).values_list("pgh_obj_id", "number"))
 
 
 def place_at_the_end(entry: QueueEntry) -> int | None:

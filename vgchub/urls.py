@@ -45,6 +45,7 @@ urlpatterns = [
     path("", include("registrations.urls")),
     path("", include("accounts.urls")),
     path("", include("payments.urls")),
+    path("", include("reports.urls")),
     path("api/v1/", include(api)),
     path("admin/", site.urls),
     path("stripe/", include("djstripe.urls", namespace="djstripe")),
