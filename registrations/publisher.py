@@ -11,6 +11,7 @@ from collections import defaultdict, deque
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 from django.db.models import Q
 from django_redis import get_redis_connection
@@ -38,7 +39,7 @@ def line_key(tournament_id: int) -> str:
 
 def line_channel(tournament_id: int) -> str:
     """The Redis channel on which each move of the line is published."""
-    return f"vgchub:moved:{tournament_id}"
+    return f"{settings.CHANNEL_PREFIX}:moved:{tournament_id}"
 
 
 def block_field(division_id: int, priority: int, block: int) -> str:

@@ -10,6 +10,7 @@ import redis
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django_redis import get_redis_connection
+from pytest_django import Settings
 
 from registrations.models import QueueEntry
 from registrations.publisher import LinePublisher, LineStore, line_channel
@@ -101,6 +102,15 @@ def test_a_pause_is_published_though_nobody_moved(
     pause_tournament(tournament_id=tournament.pk, by=make_staff())
     publisher.publish_moves()
     assert [text["head"]["paused"] for text in heard.texts()] == [False, True]
+
+
+def test_sites_that_share_a_redis_server_do_not_hear_each_other(
+    tournament: Tournament, publisher: LinePublisher, heard: Listener, settings: Settings
+) -> None:
+    """Their tournaments have the same numbers, and Redis' channels are one for all its databases."""
+    settings.CHANNEL_PREFIX = "another-site"
+    publisher.publish_moves()
+    assert heard.texts() == []
 
 
 def test_a_block_that_empties_is_taken_away(tournament: Tournament, publisher: LinePublisher, heard: Listener) -> None:
