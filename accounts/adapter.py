@@ -16,7 +16,7 @@ from vgchub.ratelimit import client_address
 from vgchub.tasks import send_mail as send_mail_now
 
 
-class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
+class AccountAdapter(DefaultAccountAdapter):
     error_messages = {
         **DefaultAccountAdapter.error_messages,
         "email_password_mismatch": _("This address and this password don't go together."),

@@ -1,7 +1,7 @@
 """Who signs in (User), who plays (Player), and what they agreed to (Consent)."""
 
 from datetime import date
-from typing import Any
+from typing import Any, ClassVar
 
 import pghistory
 import pgtrigger
@@ -45,14 +45,14 @@ class User(AbstractBaseUser, PermissionsMixin):
         default=False,
         help_text=_("Sees every organization. Organizers are members of one instead."),
     )
-    is_active = models.BooleanField(_("active"), default=True)  # type: ignore[misc]  # the base has a plain True
+    is_active = models.BooleanField(_("active"), default=True)
     joined_at = models.DateTimeField(_("joined at"), default=timezone.now, editable=False)
 
     objects = UserManager()
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
-    REQUIRED_FIELDS: list[str] = []
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
 
     class Meta:
         constraints = [models.UniqueConstraint(Lower("email"), name="user_email_unique_in_any_case")]

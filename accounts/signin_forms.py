@@ -38,31 +38,31 @@ class OurWords(forms.Form):
             self.fields["password1"].help_text = GOOD_PASSWORD
 
 
-class LoginForm(OurWords, allauth.LoginForm):  # type: ignore[misc]  # allauth has no types
+class LoginForm(OurWords, allauth.LoginForm):
     pass
 
 
-class RequestLoginCodeForm(OurWords, allauth.RequestLoginCodeForm):  # type: ignore[misc]
+class RequestLoginCodeForm(OurWords, allauth.RequestLoginCodeForm):
     pass
 
 
-class ConfirmLoginCodeForm(OurWords, allauth.ConfirmLoginCodeForm):  # type: ignore[misc]
+class ConfirmLoginCodeForm(OurWords, allauth.ConfirmLoginCodeForm):
     pass
 
 
-class ResetPasswordForm(OurWords, allauth.ResetPasswordForm):  # type: ignore[misc]
+class ResetPasswordForm(OurWords, allauth.ResetPasswordForm):
     pass
 
 
-class ResetPasswordKeyForm(OurWords, allauth.ResetPasswordKeyForm):  # type: ignore[misc]
+class ResetPasswordKeyForm(OurWords, allauth.ResetPasswordKeyForm):
     pass
 
 
-class ChangePasswordForm(OurWords, allauth.ChangePasswordForm):  # type: ignore[misc]
+class ChangePasswordForm(OurWords, allauth.ChangePasswordForm):
     pass
 
 
-class SetPasswordForm(OurWords, allauth.SetPasswordForm):  # type: ignore[misc]
+class SetPasswordForm(OurWords, allauth.SetPasswordForm):
     pass
 
 
@@ -70,7 +70,7 @@ def _terms_label() -> str:
     return format_html(_('I accept the <a href="{}" target="_blank">terms</a>'), "/terms/")
 
 
-class SignupForm(OurWords, allauth.SignupForm):  # type: ignore[misc]
+class SignupForm(OurWords, allauth.SignupForm):
     """E-mail, password and the acceptance of the terms, which is kept as a Consent."""
 
     terms = forms.BooleanField(

@@ -8,8 +8,8 @@ from vgchub.ratelimit import address_prefix, client_address
 
 
 def address(forwarded: str | None, *, connection: str = "10.0.0.1") -> str:
-    headers = {} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded}
-    return client_address(RequestFactory().get("/", REMOTE_ADDR=connection, **headers))
+    headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
+    return client_address(RequestFactory().get("/", REMOTE_ADDR=connection, headers=headers))
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,8 @@ def handle_stripe_event(*, stripe_id: str) -> None:
 def forget_old_deliveries() -> int:
     """Delete the bodies of old deliveries; the events themselves stay as rows without personal data. Returns how many."""
     before = database_now() - DELIVERIES_KEPT
-    return WebhookEventTrigger.objects.filter(created__lt=before).delete()[0]
+    deleted: int = WebhookEventTrigger.objects.filter(created__lt=before).delete()[0]
+    return deleted
 
 
 def _look_at(event: StripeEvent) -> None:

@@ -1,6 +1,7 @@
 """Players, the ids they claim, and what the database refuses whatever the code does."""
 
 import threading
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -211,7 +212,7 @@ def _same_address_in_capitals() -> None:
     User.objects.create(email="ALICE@players.example")
 
 
-REFUSED_BY_THE_DATABASE = {
+REFUSED_BY_THE_DATABASE: dict[str, Callable[[], object]] = {
     "player_id_verified_once": _verified_twice,
     "player_id_once_per_account": _twice_in_an_account,
     "player_id_state_known": lambda: make_player(player_id_state="MAYBE"),

@@ -10,8 +10,7 @@ import psycopg
 import pytest
 import redis
 
-from tests.local.test_supervisor import is_alive, wait_until
-from vgchub.local import postgres as postgres_module
+from tests.local.test_supervisor import is_alive, tend_until, wait_until
 from vgchub.local.account import server_account
 from vgchub.local.ports import free_port
 from vgchub.local.postgres import Postgres
@@ -121,7 +120,7 @@ def test_cluster_with_another_password_is_a_sentence(folder: Path, supervisor: S
 
 def test_full_disk_is_a_sentence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     full = shutil.disk_usage(folder)._replace(free=1000)
-    monkeypatch.setattr(postgres_module.shutil, "disk_usage", lambda _path: full)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: full)
     with pytest.raises(LocalProblemError, match="is nearly full: free 500 MB"):
         postgres_in(folder).prepare()
 
@@ -151,7 +150,7 @@ def test_valkey_keeps_its_data_through_a_kill(folder: Path, supervisor: Supervis
         assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
         client.execute_command("WAITAOF", 1, 0, 2000)
     supervisor.child("valkey").process.send_signal(signal.SIGKILL)
-    wait_until(lambda: supervisor.tend() or valkey._is_ready())
+    tend_until(supervisor, valkey._is_ready)
     with redis.Redis.from_url(valkey.url(0)) as client:
         assert client.get("kept") == b"1"
 

@@ -93,7 +93,12 @@ def test_child_that_keeps_dying_is_started_less_and_less_often(supervisor: Super
 
 def test_stop_ends_the_last_group_first(supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[str] = []
-    monkeypatch.setattr(Child, "ask_to_stop", lambda self: (ended.append(self.spec.name), self.process.terminate()))
+
+    def ask_to_stop(child: Child) -> None:
+        ended.append(child.spec.name)
+        child.process.terminate()
+
+    monkeypatch.setattr(Child, "ask_to_stop", ask_to_stop)
     supervisor.start(spec("postgres"))
     supervisor.start(spec("web"), spec("clock"))
     supervisor.stop()

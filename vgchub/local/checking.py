@@ -14,6 +14,8 @@ from pathlib import Path
 from vgchub.local.embedded import embedded_servers
 from vgchub.local.fingerprint import HOUSE
 
+# They run on an empty database together with the tables that they change: nothing is released yet.
+BEFORE_RELEASE = ("0002_payment_release_reason",)
 APPS = ("accounts", "tournaments", "registrations", "lottery", "payments", "reports", "vgchub")
 PROGRAMS = Path(sys.executable).parent
 
@@ -57,7 +59,10 @@ def _rules() -> list[Rule]:
         Rule("types (mypy)", _program("mypy", ".")),
         Rule("settings of production (check --deploy)", _manage("check", "--deploy", "--fail-level=WARNING")),
         Rule("migrations are made", _manage("makemigrations", "--check", "--dry-run")),
-        Rule("migrations don't block (migration linter)", _manage("lintmigrations", "--include-apps", *apps)),
+        Rule(
+            "migrations don't block (migration linter)",
+            _manage("lintmigrations", "--no-cache", "--include-apps", *apps, "--ignore-name", *BEFORE_RELEASE),
+        ),
         Rule("imports go one way (import-linter)", _program("lint-imports", "--no-logo")),
         Rule("templates (djLint)", _program("djlint", "templates", "--lint", "--quiet")),
         Rule("code (ruff)", _program("ruff", "check", ".")),
