@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import environ
 import pghistory
+from celery.schedules import crontab
 from csp.constants import NONCE, NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
@@ -192,7 +193,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep_payments": {"task": "payments.tasks.sweep", "schedule": 3, "options": {"expires": 3}},
     "forget_deliveries": {
         "task": "payments.tasks.forget_deliveries",
-        "schedule": 24 * 3600,
+        "schedule": crontab(hour="4", minute="17"),
         "options": {"expires": 3600},
     },
     "sweep_paid_seats": {"task": "payments.tasks.sweep_seats", "schedule": 60, "options": {"expires": 60}},
