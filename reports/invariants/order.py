@@ -11,26 +11,31 @@ LAPSE_GRACE_SECONDS = 60
 # Verifying an address and offering a seat at the same moment may each be first.
 VERIFIED_GRACE_SECONDS = 10
 
-# An entry waits from the event `since`, with which its line, group and place became what they were, until the event `until`, with
-# which it was first offered a seat or went away. Event ids say who was there first: whatever makes somebody eligible (joining,
-# regrouping, drawing) holds the tournament's row, and so does offering. Within one round of offers, `offer_number` says it.
+# An entry waits (a second time, if it steps back in) from the event `since`, with which its line, group and place became what they
+# were, until the event `until`, with which it was offered a seat or went away. Event ids say who was there first: whatever makes
+# somebody eligible (joining, stepping back in, regrouping, drawing) holds the tournament's row, and so does offering. Within one
+# round of offers, `offer_number` says it.
 #
 # Offering B the seat s is wrong if A, who was waiting then and could have taken s, stood before B. A could take s if s is open, or
 # reserved for A's group; if s is reserved for B's group alone, A loses nothing by it. Seats granted by hand are out of order on
-# purpose. Second offers, to those who stepped back in, are left out: they come from a place that others have passed.
+# purpose.
 SKIPPED = f"""
-WITH step AS MATERIALIZED (
+WITH event AS (
     SELECT e.pgh_id, e.pgh_obj_id AS entry_id, e.state, e.division_id, e.group_id, e.priority, e.place, e.seat_id,
            e.offer_number, e.offered_at, e.joined_at, e.player_id, e.public_id, e.grant_reason <> '' AS granted,
            lag(ROW(e.division_id, e.group_id, e.priority, e.place)) OVER entry
                IS DISTINCT FROM ROW(e.division_id, e.group_id, e.priority, e.place) AS moved,
-           min(e.pgh_id) FILTER (WHERE e.state <> 'WAITING') OVER (PARTITION BY e.pgh_obj_id) AS until
+           e.state = 'WAITING' AND lag(e.state) OVER entry IS DISTINCT FROM 'WAITING' AS begins
     FROM registrations_queueentryevent e
     WHERE {of_tournament("e.tournament_id")}
     WINDOW entry AS (PARTITION BY e.pgh_obj_id ORDER BY e.pgh_id)
+), turn AS (
+    SELECT *, count(*) FILTER (WHERE begins) OVER (PARTITION BY entry_id ORDER BY pgh_id) AS turn FROM event
+), step AS MATERIALIZED (
+    SELECT *, min(pgh_id) FILTER (WHERE state <> 'WAITING') OVER (PARTITION BY entry_id, turn) AS until FROM turn
 ), span AS (
-    SELECT entry_id, until, coalesce(max(pgh_id) FILTER (WHERE moved), until) AS since, max(pgh_id) AS last
-    FROM step WHERE until IS NULL OR pgh_id <= until GROUP BY entry_id, until
+    SELECT until, coalesce(max(pgh_id) FILTER (WHERE moved OR begins), until) AS since, max(pgh_id) AS last
+    FROM step WHERE until IS NULL OR pgh_id <= until GROUP BY entry_id, turn, until
 ), waited AS MATERIALIZED (
     SELECT span.since, span.until, s.*,
            -- One number for a place in the line of a division: higher lanes first, then smaller places.

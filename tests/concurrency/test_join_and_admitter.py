@@ -7,6 +7,7 @@ from accounts.models import Player
 from registrations import services
 from registrations.models import QueueEntry
 from registrations.rules import State
+from reports.invariants import violations
 from tests.builders import make_entry, make_player, make_tournament
 from tests.concurrency.actors import PATIENCE, Actor, all_at_once, done_but_not_committed
 from tournaments.models import Tournament
@@ -46,6 +47,7 @@ def test_offer_seats_without_its_lock_lets_a_later_join_overtake(without_row_loc
 
 def test_join_queue_without_its_lock_lets_a_later_join_overtake(without_shared_lock: None) -> None:
     assert bob_overtakes_alice(make_tournament(seats=1))
+    assert [sentence.split(":")[0] for sentence in violations()] == ["I8"]
 
 
 def test_join_queue_waits_for_an_admitter_and_comes_after_those_it_saw() -> None:
@@ -86,6 +88,7 @@ def test_offer_seats_waits_for_who_is_stepping_back_in() -> None:
 
 def test_step_back_in_without_its_lock_is_overlooked(without_shared_lock: None) -> None:
     assert later_one_is_offered_the_seat_of_who_steps_back_in(make_tournament(seats=1))
+    assert [sentence.split(":")[0] for sentence in violations()] == ["I8"]
 
 
 def test_a_rush_of_joins_is_offered_seats_in_the_order_of_arrival() -> None:

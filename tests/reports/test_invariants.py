@@ -239,6 +239,21 @@ def test_i8_a_member_of_a_group_was_passed_over_for_its_reserve() -> None:
     assert found() == {"I8": 1}
 
 
+def test_i8_somebody_stepped_back_in_and_was_overlooked() -> None:
+    tournament = make_tournament(seats=3)
+    first, second, third = wait_in_line(tournament, 3)
+    offer(first)
+    QueueEntry.objects.filter(pk=first.pk).update(offer_expires_at=now() - timedelta(seconds=1))
+    services.lapse_offers(tournament_id=tournament.pk)
+    offer(second)
+    services.step_back_in(account=first.player.account, public_id=first.public_id)
+    assert found() == {}
+    offer(third)
+    [sentence] = violations()
+    assert f"entry {first.public_id}" in sentence
+    assert third.public_id in sentence
+
+
 def test_i8_a_drawn_place_counts_as_any_other() -> None:
     tournament = make_tournament(mode="FAIR_START", opens_in=timedelta(minutes=-5))
     early, late = wait_in_line(tournament, 2)
