@@ -14,7 +14,8 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from accounts import services
 from accounts.models import Consent, Player, User
 from registrations import services as registrations
-from vgchub.admin import AdminRequest, Question, ScopedAdmin, column, detail_action, site
+from vgchub.admin import AdminRequest, ScopedAdmin, column, detail_action, site
+from vgchub.admin_asking import Question
 
 
 @admin.register(User, site=site)

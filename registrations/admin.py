@@ -18,7 +18,8 @@ from registrations import services
 from registrations.models import Notice, QueueEntry
 from registrations.rules import LIVE, State
 from tournaments.forms import ReasonForm
-from vgchub.admin import AdminRequest, Question, ScopedAdmin, column, detail_action, reach, site
+from vgchub.admin import AdminRequest, ScopedAdmin, column, detail_action, reach, site
+from vgchub.admin_asking import Question
 from vgchub.admin_history import happenings
 
 COLOURS = {

@@ -14,7 +14,6 @@ from weakref import WeakKeyDictionary
 from csp.constants import UNSAFE_EVAL, UNSAFE_INLINE
 from csp.decorators import csp_update
 from django import forms
-from django.contrib import messages
 from django.contrib.admin.utils import get_fields_from_path, unquote
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.contrib.auth.models import AnonymousUser
@@ -24,7 +23,6 @@ from django.db import connection
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, reverse
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
@@ -34,8 +32,8 @@ from unfold.sites import UnfoldAdminSite
 
 from accounts.models import User
 from tournaments.queries import organizations_of
+from vgchub.admin_asking import Asking
 from vgchub.admin_history import happenings
-from vgchub.errors import RefusedError
 from vgchub.forms import ChangedFieldsForm
 
 # unfold's Alpine evaluates attributes and sets inline styles. Only the admin may; the site's own pages may not.
@@ -115,6 +113,10 @@ class HubAdminSite(UnfoldAdminSite):
             raise PermissionDenied
         return redirect_to_login(request.GET.get("next") or reverse("admin:index"))
 
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:  # noqa: ARG002
+        """The site's own page, as for signing in."""
+        return redirect("account_change_password")
+
     def get_urls(self) -> list[URLPattern | URLResolver]:
         """Without Django's `r/<type>/<id>/`, which sends anybody to the address of any row of any organization."""
         return [url for url in super().get_urls() if getattr(url, "name", "") != "view_on_site"]
@@ -161,19 +163,7 @@ class ScopedChoices:
         return found
 
 
-@dataclass(frozen=True)
-class Question:
-    """What an action asks before it acts. `form` is built with (data, files, **form_arguments)."""
-
-    title: Any
-    text: Any
-    button: Any
-    form: Callable[..., forms.Form] = forms.Form
-    form_arguments: dict[str, Any] = field(default_factory=dict)
-    variant: str = "primary"  # "danger" for what can't be taken back
-
-
-class ScopedAdmin(ScopedChoices, ModelAdmin):
+class ScopedAdmin(ScopedChoices, Asking, ModelAdmin):
     """The ModelAdmin of every registered model.
 
     What organizers and staff may: "view", "add", "change", "delete", and "run" actions.
@@ -298,37 +288,6 @@ class ScopedAdmin(ScopedChoices, ModelAdmin):
         if found is None or not self._may(request, "run", found):
             raise Http404
         return found
-
-    def ask(self, request: HttpRequest, obj: Any, question: Question, perform: Callable[[Any], Any]) -> HttpResponse:
-        """A page that asks; sent, `perform` acts and returns the sentence that says what was done. Refusals stay on the page."""
-        back = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[obj.pk])
-        sent = request.method == "POST"
-        form = question.form(request.POST if sent else None, request.FILES if sent else None, **question.form_arguments)
-        if sent and form.is_valid() and self._done(request, obj, form, perform):
-            return redirect(back)
-        return TemplateResponse(
-            request,
-            "admin/ask.html",
-            {
-                **self.admin_site.each_context(request),
-                "opts": self.opts,
-                "original": obj,
-                "title": question.title,
-                "question": question,
-                "form": form,
-                "back": back,
-            },
-        )
-
-    def _done(self, request: HttpRequest, obj: Any, form: forms.Form, perform: Callable[[Any], Any]) -> bool:
-        try:
-            said = str(perform(form))
-        except RefusedError as refusal:
-            form.add_error(None, f"{refusal.message} {refusal.remedy}".strip())
-            return False
-        self.log_change(request, obj, said)
-        messages.success(request, said)
-        return True
 
 
 class ScopedInline(ScopedChoices):

@@ -293,6 +293,12 @@ def test_organizers_do_not_see_the_stripe_account(house: House) -> None:
     assert "stripe_account" in text(signed_in(house.dora).get(there))
 
 
+def test_passwords_are_changed_on_the_sites_own_page(house: House) -> None:
+    answer = signed_in(house.alice).get(reverse("admin:password_change"))
+
+    assert answer["Location"] == reverse("account_change_password")
+
+
 def test_csp_is_relaxed_for_the_admin_alone(house: House) -> None:
     client = signed_in(house.alice)
 

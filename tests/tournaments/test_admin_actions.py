@@ -272,6 +272,40 @@ def test_cancel_needs_the_slug_typed(alice: Client, ours: Organization) -> None:
     assert entry.state == State.CLOSED
 
 
+def test_a_page_sent_twice_acts_once(alice: Client, ours: Organization) -> None:
+    tournament = make_tournament(organization=ours)
+    entry = make_entry(tournament, state=State.OFFERED)
+    before = entry.offer_expires_at
+    assert before is not None
+    there = reverse("admin:tournaments_tournament_extend", args=[tournament.pk])
+    page = untouched(alice.get(there).content.decode())
+    sent = {**page, "minutes": "15", "reason": "mail was slow"}
+
+    alice.post(there, sent)
+    again = alice.post(there, sent, follow=True)
+
+    entry.refresh_from_db()
+    assert entry.offer_expires_at == before + timedelta(minutes=15)
+    assert said(again) == ["1 open offer lasts 15 minutes longer.", "This was done already."]
+    alice.post(there, {**untouched(alice.get(there).content.decode()), "minutes": "5", "reason": "still slow"})
+    entry.refresh_from_db()
+    assert entry.offer_expires_at == before + timedelta(minutes=20)
+
+
+def test_a_refused_page_can_be_sent_again(alice: Client, ours: Organization) -> None:
+    tournament = make_tournament(organization=ours, seats=0)
+    entry = make_entry(tournament)
+    there = reverse("admin:registrations_queueentry_grant", args=[entry.pk])
+    page = {**untouched(alice.get(there).content.decode()), "reason": "a place of honour"}
+
+    assert "__all__" in refused(alice.post(there, page))
+    make_seats(tournament.divisions.get(), 1)
+    alice.post(there, page)
+
+    entry.refresh_from_db()
+    assert entry.state == State.OFFERED
+
+
 def test_grant_offers_a_seat_out_of_order(alice: Client, ours: Organization) -> None:
     tournament = make_tournament(organization=ours, seats=1)
     make_entry(tournament)

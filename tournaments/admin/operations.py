@@ -16,10 +16,20 @@ from unfold.enums import ActionVariant
 from payments import services as payments
 from registrations import services as registrations
 from tournaments import services
-from tournaments.forms import CancelForm, ExtendForm, MembersForm, MessageForm, ReasonForm, RemoveMembersForm, SeatsForm
+from tournaments.forms import (
+    FIRST_COME_WARNING,
+    CancelForm,
+    ExtendForm,
+    MembersForm,
+    MessageForm,
+    ReasonForm,
+    RemoveMembersForm,
+    SeatsForm,
+)
 from tournaments.models import Division, PriorityGroup, Seat, Tournament
 from tournaments.rules import Phase
-from vgchub.admin import AdminRequest, Question, ScopedAdmin, detail_action
+from vgchub.admin import AdminRequest, ScopedAdmin, detail_action
+from vgchub.admin_asking import Question
 
 RUNNING = {Phase.PREQUEUE, Phase.OPEN, Phase.CLOSED}
 PUBLISHED = {Phase.ANNOUNCED, *RUNNING}
@@ -84,7 +94,9 @@ class TournamentOperations(ScopedAdmin):
             services.publish_tournament(tournament_id=tournament.pk, by=request.user)
             return say("Published. Everybody can see it now.")
 
-        text = _("Everybody will see the tournament and when it opens. Until entries open, you can still change it.")
+        text = say("Everybody will see the tournament and when it opens. Until entries open, you can still change it.")
+        if tournament.mode == Tournament.Mode.FIRST_COME:
+            text = f"{FIRST_COME_WARNING} {text}"
         return self.ask(request, tournament, Question(_("Publish this tournament?"), text, _("Publish")), perform)
 
     @detail_action(description=_("Make it a draft again"), url_path="withdraw", icon="visibility_off")
