@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from django.db import DatabaseError, close_old_connections, connection, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connection, transaction
 from redis.exceptions import RedisError
 
 from registrations.publisher import LinePublisher
@@ -64,7 +64,7 @@ class Clock:
 
     def tick(self) -> None:
         for tournament_id in tournaments_to_serve():
-            _while_leading(SERVE_LOCK, tournament_id, lambda pk=tournament_id: serve(pk))  # type: ignore[misc]
+            self._serve(tournament_id)
         if time.monotonic() - self.published_at >= PUBLISH_SECONDS:
             self.published_at = time.monotonic()
             try:
@@ -73,6 +73,15 @@ class Clock:
                 logger.warning("Redis is away; the line is published once it is back")
                 return
             self.led_publishing = led
+
+    def _serve(self, tournament_id: int) -> None:
+        try:
+            _while_leading(SERVE_LOCK, tournament_id, lambda: serve(tournament_id))
+        except (OperationalError, InterfaceError):
+            raise  # the database is away for all
+        except Exception:
+            # One tournament's trouble is not the others'; this one is tried again in the next tick.
+            logger.exception("Tournament %s can't be served", tournament_id)
 
     def _publish(self) -> None:
         if not self.led_publishing:
