@@ -3,6 +3,7 @@
 The same templates are filled in here for the page, and by static/js/live.js whenever the line moves.
 """
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -39,6 +40,11 @@ def templates() -> dict[str, str]:
 UNLIKELY = 0.10
 
 
+def half_up(number: float) -> int:
+    """Rounds as the browser does: Python's own round() takes 50.5 to the even 50."""
+    return math.floor(number + 0.5)
+
+
 def waiting(standing: Mapping[str, object]) -> str:
     """The sentence of somebody in line.
 
@@ -50,7 +56,7 @@ def waiting(standing: Mapping[str, object]) -> str:
     if standing["paused"]:
         parts.append(say["paused"])
     elif float(str(standing["chance"])) < UNLIKELY:
-        parts.append(say["unlikely"] % {"percent": max(1, round(float(str(standing["chance"])) * 100))})
+        parts.append(say["unlikely"] % {"percent": max(1, half_up(float(str(standing["chance"])) * 100))})
     elif minutes is not None:
         parts.append(_pace(say, float(str(minutes))))
     return " ".join(parts)
@@ -71,8 +77,8 @@ def _open_seats(say: dict[str, str], standing: Mapping[str, object]) -> str:
 
 def _pace(say: dict[str, str], minutes: float) -> str:
     if minutes >= 90:
-        return say["pace_hours"] % {"hours": round(minutes / 60)}
-    rounded = max(1, round(minutes))
+        return say["pace_hours"] % {"hours": half_up(minutes / 60)}
+    rounded = max(1, half_up(minutes))
     return say["pace_one"] if rounded == 1 else say["pace"] % {"minutes": rounded}
 
 

@@ -44,7 +44,7 @@ class Standing:
     @property
     def likely(self) -> int:
         """How many of the line a seat will likely come down to."""
-        return min(self.division.waiting, round(self.division.mean))
+        return min(self.division.waiting, sentences.half_up(self.division.mean))
 
     @property
     def field(self) -> str:

@@ -6,15 +6,14 @@
 
 import { drawLine } from "./line.js";
 import { countOver, moveSeats } from "./seats.js";
+import { keepOpen } from "./socket.js";
 
 const BLOCK = 1024;
-const BACK_OFF_MS = [500, 1000, 2000, 4000, 8000, 15000];
 const REFRESH_WITHOUT_SOCKET_MS = 15000;
 
 const plainTitle = document.title;
 const blocks = new Map();
 let socket = null;
-let attempts = 0;
 let openWith = null;
 
 const root = () => document.getElementById("queue");
@@ -121,12 +120,6 @@ function fetchAgain() {
   setTimeout(() => root() && window.htmx?.trigger(root(), "entry-changed"), Math.random() * 300);
 }
 
-function receive(event) {
-  const message = JSON.parse(event.data);
-  if (message.kind === "line") show(message);
-  else fetchAgain();
-}
-
 function showNotices({ paused, message }) {
   document.getElementById("paused").hidden = !paused;
   const notice = document.getElementById("organizer-message");
@@ -140,53 +133,33 @@ function showNotices({ paused, message }) {
 let spokenAt = Infinity;
 
 function speak(position, words) {
-  if (position > 10 && position > spokenAt * 0.9) return;
-  if (position === spokenAt) return;
+  if (position === spokenAt || (position > 10 && position > spokenAt * 0.9)) return;
   if (spokenAt !== Infinity) document.getElementById("spoken").textContent = words;
   spokenAt = position;
 }
 
 // --- The socket ----------------------------------------------------------------------------------------------------
 
-function address() {
-  const { live, pass } = root().dataset;
-  const base = live || `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}`;
-  return `${base}/live/?pass=${encodeURIComponent(pass)}`;
+function receive(message) {
+  if (message.kind === "line") show(message);
+  else fetchAgain();
+}
+
+function changed({ open, attempts }) {
+  document.getElementById("connection").hidden = open || attempts < 2;
+  if (open && attempts) fetchAgain(); // what happened meanwhile
 }
 
 function connect() {
   openWith = root().dataset.pass;
-  const mine = new WebSocket(address());
-  socket = mine;
-  mine.addEventListener("open", () => {
-    const again = attempts > 0;
-    attempts = 0;
-    connection(true);
-    if (again) fetchAgain(); // what happened meanwhile
-  });
-  mine.addEventListener("message", receive);
-  mine.addEventListener("close", () => {
-    if (mine !== socket) return; // replaced by one with a newer pass
-    connection(false);
-    const wait = BACK_OFF_MS[Math.min(attempts, BACK_OFF_MS.length - 1)];
-    attempts += 1;
-    setTimeout(connect, wait / 2 + (Math.random() * wait) / 2);
-  });
-}
-
-function connection(up) {
-  const notice = document.getElementById("connection");
-  if (notice) notice.hidden = up || attempts < 1;
+  if (socket) socket.renew();
+  else socket = keepOpen(() => root().dataset, { receive, changed });
 }
 
 document.addEventListener("htmx:afterSettle", () => {
   if (!root()) return;
   learnBlocks();
-  if (root().dataset.pass !== openWith && socket?.readyState === WebSocket.OPEN && placesChanged()) {
-    const old = socket;
-    connect();
-    old.close();
-  }
+  if (root().dataset.pass !== openWith && placesChanged()) connect();
 });
 
 // The pass names the blocks that are wanted; a new one is needed only when an entry stands in a block not known yet.
@@ -199,6 +172,6 @@ if (root()) {
   learnBlocks();
   connect();
   setInterval(() => {
-    if (socket?.readyState !== WebSocket.OPEN && !document.hidden) fetchAgain();
+    if (!socket.isOpen() && !document.hidden) fetchAgain();
   }, REFRESH_WITHOUT_SOCKET_MS);
 }
