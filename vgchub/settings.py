@@ -370,10 +370,8 @@ if STRIPE_API_BASE:
 DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"
 # dj-stripe checks the signature and keeps what came; what it means is asked of Stripe later, outside of its transaction.
 DJSTRIPE_WEBHOOK_EVENT_CALLBACK = "payments.webhook.receive"
-SILENCED_SYSTEM_CHECKS = [
-    None,  # the one that says that the callback above is deprecated has no name; signals come too late to take its place
-    *(["djstripe.W002"] if STRIPE_API_BASE else []),  # that Stripe is somewhere else, as under bin/run, is meant
-]
+# That Stripe is somewhere else, as under bin/run, is meant.
+SILENCED_SYSTEM_CHECKS = ["djstripe.W002"] if STRIPE_API_BASE else []
 MIGRATION_MODULES = {"djstripe": "vgchub.djstripe_migrations"}  # its own, squashed: 1 s instead of 40
 
 # --- Logging -------------------------------------------------------------------------------------------------
