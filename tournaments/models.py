@@ -193,6 +193,11 @@ class Tournament(models.Model):
                 operation=pgtrigger.Update,
                 condition=pgtrigger.Q(old__cancelled_at__isnull=False, new__cancelled_at__isnull=True),
             ),
+            pgtrigger.Protect(
+                name="closed_for_good",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__closed_at__isnull=False, new__closed_at__isnull=True),
+            ),
         ]
 
     def __str__(self) -> str:

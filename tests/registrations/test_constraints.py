@@ -276,6 +276,11 @@ def _() -> None:
     change(make_tournament(cancelled_at=now()), cancelled_at=None)
 
 
+@breaks("closed_for_good")
+def _() -> None:
+    change(make_tournament(closed_at=now()), closed_at=None)
+
+
 @breaks("division_code_once_per_tournament")
 def _() -> None:
     copy(make_tournament().divisions.get())
