@@ -73,15 +73,21 @@ def offer_deadlines(rules: OfferRules, now: datetime) -> Deadlines:
 
     A late offer that would end between 22:00 and 08:00 at the venue lasts until 08:00.
     """
-    if not rules.always_late and now < rules.rush_from + timedelta(minutes=rules.rush_minutes):
-        expires_at = now + timedelta(minutes=rules.offer_minutes)
+    if is_late(rules, now):
+        expires_at = out_of_the_night(now + timedelta(hours=rules.late_offer_hours), rules.zone)
     else:
-        expires_at = _out_of_the_night(now + timedelta(hours=rules.late_offer_hours), rules.zone)
+        expires_at = now + timedelta(minutes=rules.offer_minutes)
     paying = timedelta(minutes=rules.payment_minutes + CARD_RETRY_MINUTES)
     return Deadlines(expires_at, expires_at + paying)
 
 
-def _out_of_the_night(moment: datetime, zone: ZoneInfo) -> datetime:
+def is_late(rules: OfferRules, offered_at: datetime) -> bool:
+    """Whether an offer made then counts by hours: after the rush, and in lotteries."""
+    return rules.always_late or offered_at >= rules.rush_from + timedelta(minutes=rules.rush_minutes)
+
+
+def out_of_the_night(moment: datetime, zone: ZoneInfo) -> datetime:
+    """The moment itself by day; the next 08:00 for one between 22:00 and 08:00 in that zone."""
     local = moment.astimezone(zone)
     if NIGHT_ENDS <= local.time() < NIGHT_BEGINS:
         return moment

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.models import User
 from registrations import rules
-from registrations.models import Notice, QueueEntry
+from registrations.models import Notice, QueueEntry, QueueEntryQuerySet
 from registrations.rules import State
 from registrations.services import notices
 from registrations.services.joining import NotInQueueError, any_entry
@@ -126,18 +126,19 @@ def _offer(tournament: Tournament, pairs: list[tuple[int, int]], now: datetime) 
 
 def offer_deadlines(tournament: Tournament, now: datetime) -> rules.Deadlines:
     """Until when an offer made now lasts, by the tournament's rules."""
+    return rules.offer_deadlines(_offer_rules(tournament), now)
+
+
+def _offer_rules(tournament: Tournament) -> rules.OfferRules:
     drawn = tournament.drawn_at if tournament.is_drawn_mode else None
-    return rules.offer_deadlines(
-        rules.OfferRules(
-            rush_from=drawn or tournament.opens_at,
-            rush_minutes=tournament.rush_minutes,
-            offer_minutes=tournament.offer_minutes,
-            late_offer_hours=tournament.late_offer_hours,
-            payment_minutes=tournament.payment_minutes,
-            always_late=tournament.mode == Tournament.Mode.LOTTERY,
-            zone=ZoneInfo(tournament.time_zone),
-        ),
-        now,
+    return rules.OfferRules(
+        rush_from=drawn or tournament.opens_at,
+        rush_minutes=tournament.rush_minutes,
+        offer_minutes=tournament.offer_minutes,
+        late_offer_hours=tournament.late_offer_hours,
+        payment_minutes=tournament.payment_minutes,
+        always_late=tournament.mode == Tournament.Mode.LOTTERY,
+        zone=ZoneInfo(tournament.time_zone),
     )
 
 
@@ -178,17 +179,28 @@ def _seat_to_grant(entry: QueueEntry) -> Seat:
 def extend_offers(*, tournament_id: int, minutes: int, by: User, reason: str) -> int:
     """Give every open offer of a tournament more time; returns how many there were."""
     with transaction.atomic(), pghistory.context(service="extend_offers", by=by.pk, reason=reason):
-        Tournament.objects.locked().get(pk=tournament_id)
-        return add_time(tournament_id, timedelta(minutes=minutes))
+        tournament = Tournament.objects.locked().get(pk=tournament_id)
+        return add_time(tournament, timedelta(minutes=minutes))
 
 
-def add_time(tournament_id: int, more: timedelta) -> int:
-    """Move the deadlines of all open offers; the caller holds the tournament's row."""
-    entries = QueueEntry.objects.filter(tournament=tournament_id, state=State.OFFERED)
-    notices.postpone(entries, more)
-    changed = entries.update(offer_expires_at=F("offer_expires_at") + more, hold_until=F("hold_until") + more)
-    _tell(entries)
+def add_time(tournament: Tournament, more: timedelta) -> int:
+    """Move the deadlines of all open offers; the caller holds the tournament's row. Returns how many there are."""
+    offered = QueueEntry.objects.filter(tournament=tournament, state=State.OFFERED)
+    changed = _move(offered, more)
+    offer_rules = _offer_rules(tournament)
+    # Who is paying has minutes, by day or night; a late offer that now ends in the venue's night lasts until the morning.
+    for entry in offered.filter(checkout_at=None):
+        if entry.offered_at and entry.offer_expires_at and rules.is_late(offer_rules, entry.offered_at):
+            morning = rules.out_of_the_night(entry.offer_expires_at, offer_rules.zone)
+            if morning != entry.offer_expires_at:
+                _move(offered.filter(pk=entry.pk), morning - entry.offer_expires_at)
+    _tell(offered)
     return changed
+
+
+def _move(offered: QueueEntryQuerySet, more: timedelta) -> int:
+    notices.postpone(offered, more)
+    return offered.update(offer_expires_at=F("offer_expires_at") + more, hold_until=F("hold_until") + more)
 
 
 def _tell(entries: Iterable[QueueEntry]) -> None:

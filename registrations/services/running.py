@@ -59,7 +59,7 @@ def resume_tournament(*, tournament_id: int, by: User, reason: str = "") -> None
         tournament = Tournament.objects.locked().get(pk=tournament_id)
         if tournament.paused_at is None:
             return
-        add_time(tournament_id, database_now() - tournament.paused_at)
+        add_time(tournament, database_now() - tournament.paused_at)
         Tournament.objects.filter(pk=tournament_id).update(paused_at=None)
 
 

@@ -1,7 +1,8 @@
 """What organizers and the end of registration do to a whole queue."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db.models import F
@@ -73,6 +74,41 @@ def test_resume_gives_every_open_offer_the_paused_time_back() -> None:
     tournament.refresh_from_db()
     assert tournament.paused_at is None
     assert services.lapse_offers(tournament_id=tournament.pk) == 0
+
+
+@pytest.mark.parametrize(
+    ("hours_of_rush", "fields", "moves"),
+    [
+        (2, {}, True),
+        (2, {"checkout_at": now()}, False),  # who is paying has minutes, by day or night
+        (90, {}, False),  # minutes of the rush are minutes, at any time
+    ],
+)
+def test_resume_moves_the_end_of_a_late_offer_out_of_the_night(
+    hours_of_rush: int, fields: dict[str, Any], *, moves: bool
+) -> None:
+    """The pause would let it end at 23:30 at the venue; it ends at 08:00 then."""
+    venue = ZoneInfo("Europe/Berlin")
+    evening = datetime.now(venue).replace(hour=23, minute=30, second=0, microsecond=0) + 2 * DAY
+    tournament = make_tournament(
+        opens_in=-DAY, lasts=5 * DAY, paused_at=now() - 3 * HOUR, rush_minutes=60 * hours_of_rush
+    )
+    entry = make_entry(
+        tournament,
+        state=State.OFFERED,
+        offer_expires_at=evening - 3 * HOUR,
+        hold_until=evening - 2 * HOUR,
+        **fields,
+    )
+    services.resume_tournament(tournament_id=tournament.pk, by=make_staff())
+    again(entry)
+    assert entry.offer_expires_at is not None
+    assert entry.hold_until == entry.offer_expires_at + HOUR
+    if moves:
+        morning = (evening + DAY).replace(hour=8, minute=0)
+        assert entry.offer_expires_at == morning
+    else:
+        assert timedelta(0) <= entry.offer_expires_at - evening < MINUTE
 
 
 def test_resume_again_adds_nothing() -> None:
