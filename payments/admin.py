@@ -1,10 +1,16 @@
 """Payments and refunds, to read: what moves money is a service that its reasons lead to."""
 
+from django import forms
 from django.contrib import admin
+from django.http import HttpResponse
+from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
 
+from payments import services
 from payments.models import Payment, Refund
-from vgchub.admin import ScopedAdmin, column, site
+from tournaments.forms import ReasonForm
+from vgchub.admin import AdminRequest, ScopedAdmin, column, detail_action, site
+from vgchub.admin_asking import Question
 from vgchub.words import money
 
 COLOURS = {"CAPTURED": "success", "AUTHORISED": "warning", "FAILED": "danger", "SUCCEEDED": "success"}
@@ -44,6 +50,8 @@ class RefundAdmin(ScopedAdmin):
     list_filter = ("state",)
     list_select_related = ("payment",)
     search_fields = ("=stripe_id", "=payment__entry__public_id")
+    organizers_may = staff_may = frozenset({"view", "run"})
+    actions_detail = ("retry",)
 
     @column(description=_("State"), ordering="state", label=COLOURS)
     def coloured_state(self, refund: Refund) -> str:
@@ -52,3 +60,16 @@ class RefundAdmin(ScopedAdmin):
     @column(description=_("Amount"), ordering="amount_minor")
     def amount(self, refund: Refund) -> str:
         return money(refund.amount_minor, refund.payment.currency)
+
+    @detail_action(description=_("Refund again"), url_path="retry", icon="replay")
+    def retry(self, request: AdminRequest, object_id: str) -> HttpResponse:
+        """A refund that a bank sent back, or that Stripe refused, is decided anew once its cause is gone."""
+        refund = self.own_or_404(request, object_id)
+
+        def perform(form: forms.Form) -> str:
+            services.retry_refund(refund_id=refund.pk, by=request.user, reason=form.cleaned_data["reason"])
+            return say("A new refund is on its way; this one stays as it was.")
+
+        text = _("Only what did not go back yet is refunded, to the way the player paid.")
+        question = Question(_("Refund again?"), text, _("Refund"), ReasonForm)
+        return self.ask(request, refund, question, perform)

@@ -7,10 +7,12 @@ from payments.services.cancelling import cancel_confirmed_entries, cancel_tourna
 from payments.services.capturing import capture_payment, void_payment
 from payments.services.inbox import handle_stripe_event, receive_event
 from payments.services.refunding import (
+    NothingToRefundError,
     RefundChangedError,
     cancel_and_refund,
     cancellation_terms,
     refund_payment,
+    retry_refund,
 )
 from payments.services.settling import record_authorisation, record_decline, settle_payment
 from payments.services.starting import (
@@ -21,6 +23,7 @@ from payments.services.starting import (
 )
 
 __all__ = [
+    "NothingToRefundError",
     "PaymentAwayError",
     "PaymentClosingError",
     "PaymentImpossibleError",
@@ -35,6 +38,7 @@ __all__ = [
     "record_authorisation",
     "record_decline",
     "refund_payment",
+    "retry_refund",
     "settle_payment",
     "start_payment",
     "void_payment",

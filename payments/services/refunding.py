@@ -6,20 +6,23 @@ from datetime import timedelta
 
 import pghistory
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Sum
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts.models import User
 from payments.gateway import Gateway, GatewayAwayError, GatewayError, StripeRefund
 from payments.models import Payment, Refund, new_idempotency_key
 from payments.rules import REFUND_OPEN, RefundState, RefundTerms, State, pause, refund_terms
-from payments.services.locking import lock_entry
+from payments.services.locking import lock_entry, lock_payment
 from payments.services.releasing import release_payment
+from payments.tasks import carry_out_refund
 from registrations import rules as entries
 from registrations.models import QueueEntry
 from registrations.services import NotInQueueError, cancel_entry
 from registrations.services.joining import own_entry
 from tournaments.queries import database_now
+from vgchub.celery import wake_on_commit
 from vgchub.errors import RefusedError
 
 logger = logging.getLogger(__name__)
@@ -43,6 +46,12 @@ class RefundChangedError(RefusedError):
             remedy=_("Open the page again to see the amount, then decide."),
             refund_minor=terms.refund_minor,
         )
+
+
+class NothingToRefundError(RefusedError):
+    code = "nothing_to_refund"
+    message = gettext_lazy("All of this payment went back already, or is on its way, or is kept by the rule.")
+    remedy = gettext_lazy("The payment's page lists its refunds.")
 
 
 @dataclass(frozen=True)
@@ -122,6 +131,32 @@ def refund_payment(*, refund_id: int) -> None:
     except GatewayError as error:
         logger.exception("Stripe refuses refund %s", refund.pk)
         _record_refusal(refund, error)
+
+
+def retry_refund(*, refund_id: int, by: User, reason: str) -> Refund:
+    """Decide anew what a failed refund did not give back; the failed one stays as it was.
+
+    Raises:
+        NothingToRefundError: it did not fail, or its money goes back another way already
+    """
+    with transaction.atomic(), pghistory.context(service="retry_refund", by=by.pk, reason=reason):
+        payment = lock_payment(Refund.objects.values_list("payment_id", flat=True).get(pk=refund_id))
+        failed = payment.refunds.filter(pk=refund_id, state=RefundState.FAILED).first()
+        given = payment.refunds.exclude(state=RefundState.FAILED).aggregate(sum=Sum("amount_minor"))["sum"] or 0
+        left = payment.amount_minor - payment.kept_minor - given
+        if failed is None or left <= 0:
+            raise NothingToRefundError
+        now = database_now()
+        refund = Refund.objects.create(
+            payment=payment,
+            amount_minor=min(left, failed.amount_minor),
+            reason=reason[:200],
+            by=by,
+            created_at=now,
+            due_at=now,
+        )
+        wake_on_commit(carry_out_refund, refund.pk)
+    return refund
 
 
 def check_refund(*, stripe_id: str) -> None:

@@ -5,6 +5,8 @@ from datetime import timedelta
 import pytest
 from django.core.cache import cache
 from django.db.models.functions import Now
+from django.test import Client
+from django.urls import reverse
 
 from payments import services
 from payments.models import Payment, Refund
@@ -125,6 +127,46 @@ def test_a_refund_that_stripe_refuses_is_left_to_a_person(till: Till) -> None:
     run_due()
     refund = payment.refunds.get()
     assert (refund.state, refund.failure_code) == ("FAILED", "charge_already_refunded")
+
+
+def test_a_refused_refund_is_tried_again_once_its_cause_is_gone(till: Till) -> None:
+    payment = till.captured(make_offer(make_paid_tournament(refund_kept_percent=10)))
+    cancel(payment.entry)
+    till.fail("/v1/refunds", status=400, code="insufficient_funds")
+    run_due()
+    failed = payment.refunds.get()
+    assert failed.state == "FAILED"
+    staff = make_staff()
+    again = services.retry_refund(refund_id=failed.pk, by=staff, reason="The balance is filled up.")
+    with pytest.raises(services.NothingToRefundError):
+        services.retry_refund(refund_id=failed.pk, by=staff, reason="twice")
+    run_due()
+    again.refresh_from_db()
+    assert (again.state, again.amount_minor, again.by) == ("SUCCEEDED", 2250, staff)
+    check_money()
+    check_against_stripe(till)
+
+
+def test_a_refund_that_went_through_is_not_made_again(till: Till) -> None:
+    payment = till.captured(make_offer())
+    cancel(payment.entry)
+    run_due()
+    with pytest.raises(services.NothingToRefundError):
+        services.retry_refund(refund_id=payment.refunds.get().pk, by=make_staff(), reason="to be sure")
+
+
+def test_staff_refund_again_in_the_admin(till: Till, client: Client) -> None:
+    payment = till.captured(make_offer())
+    cancel(payment.entry)
+    till.fail("/v1/refunds", status=400)
+    run_due()
+    client.force_login(make_staff())
+    failed = payment.refunds.get()
+    change = client.get(reverse("admin:payments_refund_change", args=[failed.pk]))
+    assert f"/admin/payments/refund/{failed.pk}/retry" in change.content.decode()
+    answer = client.post(f"/admin/payments/refund/{failed.pk}/retry/", {"reason": "The bank is back."}, follow=True)
+    assert "A new refund is on its way" in answer.content.decode()
+    assert payment.refunds.filter(state="DUE").count() == 1
 
 
 def test_cancelling_again_changes_nothing(till: Till) -> None:
