@@ -30,6 +30,9 @@ COLOURS = {
 }
 
 
+WAIVABLE = (State.WAITING, State.OFFERED, State.PASSED)
+
+
 class EntryResource(resources.ModelResource):
     """What an organizer needs at the door; no address, no account."""
 
@@ -81,7 +84,7 @@ class EntryAdmin(ExportMixin, ScopedAdmin):
     search_fields = ("=public_id", "player__display_name", "=player__player_id")
     search_help_text = _("Name, Player ID or the entry's number")
     ordering = ("-number",)
-    actions_detail = ("grant", "reject")
+    actions_detail = ("grant", "waive", "reject")
     view_on_site = False  # that page is the player's own; what happened stands here
     change_form_outer_after_template = "admin/_happenings.html"
     fieldsets = (
@@ -121,7 +124,11 @@ class EntryAdmin(ExportMixin, ScopedAdmin):
         entry = self.get_object(request, object_id)
         if entry is None:
             return []
-        offered = {"grant": entry.state == State.WAITING, "reject": entry.state in LIVE and reach(request).is_staff}
+        offered = {
+            "grant": entry.state == State.WAITING,
+            "waive": entry.state in WAIVABLE and entry.waived_by_id is None and not entry.tournament.is_free,
+            "reject": entry.state in LIVE and reach(request).is_staff,
+        }
         found: list[Any] = super().get_actions_detail(request, object_id)
         return [one for one in found if offered[one.method.original_function_name]]
 
@@ -137,6 +144,17 @@ class EntryAdmin(ExportMixin, ScopedAdmin):
             "A free seat is offered to this player out of order. Everybody can read the reason in the entry's history."
         )
         return self.ask(request, entry, Question(_("Grant a seat?"), text, _("Offer a seat"), ReasonForm), perform)
+
+    @detail_action(description=_("Waive the fee"), url_path="waive", icon="money_off")
+    def waive(self, request: AdminRequest, object_id: str) -> HttpResponse:
+        entry = self.own_or_404(request, object_id)
+
+        def perform(form: forms.Form) -> str:
+            services.waive_fee(public_id=entry.public_id, by=request.user, reason=form.cleaned_data["reason"])
+            return say("This player takes a seat without paying.")
+
+        text = _("This player takes an offer with one click and pays nothing.")
+        return self.ask(request, entry, Question(_("Waive the fee?"), text, _("Waive the fee"), ReasonForm), perform)
 
     @detail_action(description=_("Take out"), url_path="reject", icon="person_remove", variant=ActionVariant.DANGER)
     def reject(self, request: AdminRequest, object_id: str) -> HttpResponse:

@@ -77,14 +77,14 @@ UNFOLD: dict[str, Any] = {
     "DASHBOARD_CALLBACK": "tournaments.admin.start.context",
     "BORDER_RADIUS": "8px",
     "COLORS": {
-        # The accent of the site's own pages (static/css/tokens.css), and what lies around it.
+        # The accent of the site's own pages (static/css/tokens.css), and what lies around it; 500 is read on dark.
         "primary": {
             "50": "#eef4ff",
             "100": "#dbe7fe",
             "200": "#bfd4fd",
             "300": "#93b6fb",
-            "400": "#6090f6",
-            "500": "#3570ea",
+            "400": "#86aff9",
+            "500": "#5f93f5",
             "600": "#1459c7",
             "700": "#0f479f",
             "800": "#123c81",

@@ -323,6 +323,18 @@ def test_grant_is_refused_without_a_free_seat(alice: Client, ours: Organization)
     assert "__all__" in refused(act(alice, entry, "grant", reason="a place of honour"))
 
 
+def test_waive_is_for_paid_tournaments_and_needs_a_reason(alice: Client, ours: Organization) -> None:
+    entry = make_entry(make_tournament(organization=ours, fee_minor=2500))
+
+    assert actions(alice, entry) == ["Grant a seat", "Waive the fee"]
+    assert list(refused(act(alice, entry, "waive"))) == ["reason"]
+    act(alice, entry, "waive", reason="judge")
+
+    entry.refresh_from_db()
+    assert entry.waiver_reason == "judge"
+    assert actions(alice, entry) == ["Grant a seat"]
+
+
 def test_only_staff_take_somebody_out(alice: Client, ours: Organization) -> None:
     entry = make_entry(make_tournament(organization=ours))
     there = reverse("admin:registrations_queueentry_reject", args=[entry.pk])
