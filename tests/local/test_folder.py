@@ -1,5 +1,6 @@
 """`.local/` keeps ports and secrets, belongs to one start at a time, and says in a sentence what is wrong with it."""
 
+import os
 import socket
 import stat
 from pathlib import Path
@@ -72,3 +73,10 @@ def test_throwing_away_follows_links_and_keeps_the_lock(tmp_path: Path) -> None:
         assert [entry.name for entry in folder.path.iterdir()] == ["lock"]
         assert not folder.is_stamped("migrate", "1")
     assert not elsewhere.exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_folder_of_somebody_else_is_a_sentence(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(LocalProblemError, match="belongs to another user"), LocalFolder(tmp_path / "local").locked():
+        pytest.fail("wrote what is not ours")

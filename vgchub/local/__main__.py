@@ -1,5 +1,6 @@
 """`python -m vgchub.local run|test|check ...`: what bin/run, bin/test and bin/check call."""
 
+import errno
 import signal
 import sys
 from collections.abc import Callable
@@ -20,6 +21,11 @@ def main() -> int:
         return command(sys.argv[2:])
     except LocalProblemError as problem:
         print(problem, file=sys.stderr)
+        return 1
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        print(f"The disk is full ({error.filename or 'a temporary file'}): free 1 GB and start again.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from vgchub.local.ports import free_port, is_free
 from vgchub.local.problems import LocalProblemError
@@ -29,8 +30,7 @@ class LocalFolder:
         Raises:
             LocalProblemError: another process holds it, or what it holds can't be read.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / "lock").open("a+") as lock:
+        with self._open_lock() as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -82,6 +82,16 @@ class LocalFolder:
         """Keep the site's environment for a person at a shell: `set -a; . .local/environment`."""
         lines = [f"{name}='{value}'\n" for name, value in sorted(environment.items())]
         _write_private(self.path / "environment", "".join(lines))
+
+    def _open_lock(self) -> IO[str]:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            return (self.path / "lock").open("a+")
+        except PermissionError as error:
+            raise LocalProblemError(
+                f"{self.path} belongs to another user, as whom this was started before:"
+                f" start it so again, or remove the folder with `sudo rm -r {self.path}`."
+            ) from error
 
     def _load(self) -> None:
         if not self._file.exists():

@@ -96,6 +96,7 @@ class Postgres:
         return True
 
     def _refuse_damage(self) -> None:
+        _refuse_full_disk(self.base)
         raise damaged(self.link)
 
     def _programs(self) -> Path:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,6 +75,8 @@ def running_site(
         stripe = _start_simulator(folder, supervisor, outside)
         site = _site(folder, port=port, environment={**servers, **stripe})
         folder.write_environment(site.environment)
+        if outside.get("DATABASE_URL"):
+            folder.stamp("migrate", "")  # it may be another database behind the same address
         _prepare(folder, site, say)
         say("Starting the site: web, live, clock, worker, beat.")
         steps = {name: _begin(site, folder, name, *options) for name, options in _first_steps(outside, demo)}
@@ -156,15 +158,15 @@ def _site(folder: LocalFolder, *, port: int, environment: dict[str, str]) -> Sit
         "TRUSTED_PROXIES": "1",  # the crowd's players come from an address each
         "STATIC_ROOT": str(folder.path / "static"),
         "PYTHONWARNINGS": "ignore",
+        "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",  # macOS: workers are forked from a loaded process
     }
     return Site(port=port, live_port=live_port, folder=folder.path, environment={**own, **environment})
 
 
 def _prepare(folder: LocalFolder, site: Site, say: Callable[[str], None]) -> None:
     """Bring the tables and the static files up to the code, both at once, and only what changed."""
-    database = site.environment["DATABASE_URL"].rsplit("@", 1)[-1]
     wanted = {
-        "migrate": (f"{fingerprint.of_migrations()} {database}", "Making the tables", ("--verbosity=0",)),
+        "migrate": (fingerprint.of_migrations(), "Making the tables", ("--verbosity=0",)),
         "collectstatic": (fingerprint.of_static_files(), "Collecting the static files", ("--verbosity=0", "--noinput")),
     }
     due = {name: step for name, step in wanted.items() if not folder.is_stamped(name, step[0])}
@@ -246,4 +248,5 @@ def _deaf_to_signals() -> Iterator[None]:
 def _raise_limit_of_open_files() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    with suppress(ValueError, OSError):  # macOS has a limit of its own below the hard one
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
