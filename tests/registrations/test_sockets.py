@@ -107,6 +107,7 @@ def test_anybody_sees_the_public_counters_with_a_pass_that_names_nobody(live_sit
         (signing.dumps([1, 1, []], salt="another"), "own"),
         (None, "https://evil.example"),
     ],
+    ids=["none", "nonsense", "signed for another purpose", "of a foreign page"],  # a signature is new each second
 )
 def test_a_forged_pass_or_a_foreign_page_is_turned_away(live_site: LiveSite, forged: str | None, origin: str) -> None:
     _tournament, alice, _bob = make_line(live_site)
