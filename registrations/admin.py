@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
 from import_export import fields, resources
@@ -85,7 +86,6 @@ class EntryAdmin(ExportMixin, ScopedAdmin):
     search_help_text = _("Name, Player ID or the entry's number")
     ordering = ("-number",)
     actions_detail = ("grant", "waive", "reject")
-    view_on_site = False  # that page is the player's own; what happened stands here
     change_form_outer_after_template = "admin/_happenings.html"
     fieldsets = (
         (None, {"fields": ("public_id", "coloured_state", "tournament", "division", "player_name", "player_number")}),
@@ -110,6 +110,10 @@ class EntryAdmin(ExportMixin, ScopedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[QueueEntry]:
         return super().get_queryset(request).select_related("tournament", "division", "player", "group", "seat")
+
+    def get_view_on_site_url(self, obj: QueueEntry | None = None) -> str | None:
+        """The page that answers "why did I not get in"; `get_absolute_url` is the player's own."""
+        return reverse("entry_staff", args=[obj.public_id]) if obj else None
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

@@ -121,6 +121,13 @@ def test_the_page_tells_who_did_it_through_what(client: Client) -> None:
     assert "Twice in the line." in text
 
 
+def test_the_admin_leads_to_it(client: Client) -> None:
+    entry = make_entry(make_tournament())
+    client.force_login(make_organizer(entry.tournament.organization))
+    text = client.get(reverse("admin:registrations_queueentry_change", args=[entry.pk])).content.decode()
+    assert f'href="{reverse("entry_staff", args=[entry.public_id])}"' in text
+
+
 def test_the_page_shows_who_came_from_the_same_address(client: Client) -> None:
     tournament = make_tournament()
     entry, _other = (make_entry(tournament, address_hash="a" * 32) for _number in range(2))
