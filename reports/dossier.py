@@ -76,9 +76,7 @@ def _answer(entry: QueueEntry, offers: int, times: _Times) -> Iterator[str]:
     if entry.player.player_id_state == Player.IdState.DISPUTED:
         yield _("The Player ID is disputed. Until staff decide, the entry keeps its place and is offered nothing.")
     if offers:
-        yield ngettext("It was offered a seat %(n)d time.", "It was offered a seat %(n)d times.", offers) % {
-            "n": offers
-        }
+        yield ngettext("It was offered a seat once.", "It was offered a seat %(n)d times.", offers) % {"n": offers}
     elif entry.state != State.WAITING:
         yield _("It was never offered a seat.")
     yield from _how_far_offers_came(entry)

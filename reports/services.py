@@ -1,4 +1,4 @@
-"""Sealing history."""
+"""Sealing history, and watching what must be true."""
 
 import logging
 
@@ -6,11 +6,13 @@ from django.db import connection, transaction
 from psycopg.sql import SQL, Identifier, Literal
 
 from reports.history import NO_DIGEST, Content, block_digest, content_of, event_models, sealed_columns, table_of
+from reports.invariants import violations
 from reports.models import HistoryBlock
 from tournaments.queries import database_now
 
 logger = logging.getLogger(__name__)
 
+MOST_LOGGED = 50
 SEALING = 7_301_220  # advisory lock: one sealer at a time
 
 
@@ -34,6 +36,18 @@ def seal_history() -> HistoryBlock | None:
         block.save(force_insert=True)
     logger.info("Sealed block %d with %d events: %s", block.number, block.events, block.digest)
     return block
+
+
+def watch_invariants() -> int:
+    """Log every exception to what must be true as an error, for whoever is on call; returns how many there are."""
+    found = violations()
+    for sentence in found[:MOST_LOGGED]:
+        logger.error("Broken invariant %s", sentence)
+    if len(found) > MOST_LOGGED:
+        logger.error(
+            "%d more exceptions to invariants: manage.py check_invariants names them", len(found) - MOST_LOGGED
+        )
+    return len(found)
 
 
 def _only_sealer() -> bool:

@@ -189,6 +189,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 15,
         "options": {"expires": 15},
     },
+    "watch_invariants": {"task": "reports.tasks.watch_invariants", "schedule": 300, "options": {"expires": 60}},
     "seal_history": {"task": "reports.tasks.seal_history", "schedule": 10, "options": {"expires": 10}},
     "sweep_payments": {"task": "payments.tasks.sweep", "schedule": 3, "options": {"expires": 3}},
     "forget_deliveries": {

@@ -17,6 +17,7 @@ from registrations.models import Notice, QueueEntry
 from registrations.rules import State
 from registrations.services import offering
 from reports.invariants import INVARIANTS, violations
+from reports.services import watch_invariants
 from tests.builders import make_entry, make_group, make_player, make_seats, make_staff, make_tournament, make_user, now
 from tournaments.models import Seat, Tournament
 from tournaments.queries import database_now
@@ -540,7 +541,17 @@ def test_i15_somebody_came_back_from_an_end() -> None:
     assert sentence.startswith(f"I15: {entry.tournament.slug}: entry {entry.public_id} went from LEFT to WAITING at ")
 
 
-# --- The command ----------------------------------------------------------------------------------------------
+# --- On a schedule, and by command ----------------------------------------------------------------------------------------------
+
+
+def test_watch_invariants_logs_what_is_wrong(caplog: pytest.LogCaptureFixture) -> None:
+    tournament = make_tournament(seats=2)
+    first, second = wait_in_line(tournament, 2)
+    assert watch_invariants() == 0
+    offer(second)
+    assert watch_invariants() == 1
+    [record] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert record.getMessage().startswith(f"Broken invariant I8: {tournament.slug}: entry {first.public_id} ")
 
 
 def test_the_command_ends_well_when_all_is_well(capsys: pytest.CaptureFixture[str]) -> None:
