@@ -1,5 +1,7 @@
 """Every address of the site."""
 
+from csp.constants import UNSAFE_INLINE
+from csp.decorators import csp_update
 from django.conf import settings
 from django.urls import include, path, register_converter
 from django.urls.converters import StringConverter
@@ -14,6 +16,10 @@ from vgchub.admin import site
 handler404 = "vgchub.responses.not_found"
 handler429 = "vgchub.responses.too_many_requests"  # allauth's limits answer with it
 handler500 = "vgchub.responses.server_error"
+
+
+# Swagger's page sets styles on its elements.
+swagger = csp_update({"style-src": UNSAFE_INLINE})
 
 
 class PublicIdConverter(StringConverter):
@@ -37,7 +43,7 @@ api = [
     path("entries/<public_id:public_id>/step-back-in/", registrations.StepBackIn.as_view(), name="api_step_back_in"),
     path("entries/<public_id:public_id>/take-up/", registrations.TakeUp.as_view(), name="api_take_up"),
     path("schema/", SpectacularAPIView.as_view(), name="api_schema"),
-    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api_schema"), name="api_docs"),
+    path("docs/", swagger(SpectacularSwaggerSplitView.as_view(url_name="api_schema")), name="api_docs"),
 ]
 
 urlpatterns = [

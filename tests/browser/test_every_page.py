@@ -32,6 +32,7 @@ def _make_pages() -> dict[str, Any]:
     player = make_player(account, display_name="Alice")
     paths = {
         "home": "/",
+        "api": "/api/v1/docs/",
         "sign-in": "/accounts/login/",
         "sign-up": "/accounts/signup/",
         "code": "/accounts/login/code/",
