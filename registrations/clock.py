@@ -12,12 +12,13 @@ from django.db import DatabaseError, InterfaceError, OperationalError, close_old
 from redis.exceptions import RedisError
 
 from registrations.publisher import LinePublisher
-from registrations.services import lapse_offers, offer_seats
+from registrations.services import beat, lapse_offers, offer_seats
 
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.25
 PUBLISH_SECONDS = 1.0
+BEAT_SECONDS = 5.0
 AWAY_SECONDS = 1.0
 
 # Keys of the advisory locks: one for the line, one for each tournament (its id as the second number).
@@ -49,6 +50,7 @@ class Clock:
         self.publisher = LinePublisher()
         self.published_at = 0.0
         self.led_publishing = False
+        self.beat_at = -BEAT_SECONDS
 
     def run(self) -> None:
         while not self.stopping:
@@ -63,6 +65,7 @@ class Clock:
             time.sleep(max(0.0, TICK_SECONDS - (time.monotonic() - began)))
 
     def tick(self) -> None:
+        self._beat()
         for tournament_id in tournaments_to_serve():
             self._serve(tournament_id)
         if time.monotonic() - self.published_at >= PUBLISH_SECONDS:
@@ -73,6 +76,14 @@ class Clock:
                 logger.warning("Redis is away; the line is published once it is back")
                 return
             self.led_publishing = led
+
+    def _beat(self) -> None:
+        """Before anything can lapse: what was lost while no clock ticked is given back."""
+        if time.monotonic() - self.beat_at >= BEAT_SECONDS:
+            silent = beat()
+            self.beat_at = time.monotonic()
+            if silent:
+                logger.warning("No clock ticked for %s; open offers last so much longer", silent)
 
     def _serve(self, tournament_id: int) -> None:
         try:

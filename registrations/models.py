@@ -278,3 +278,16 @@ class Notice(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.entry_id}"
+
+
+class Heartbeat(models.Model):
+    """When the clock last ticked: one row. A silence in it is time that players could not use."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    beat_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="heartbeat_is_one_row")]
+
+    def __str__(self) -> str:
+        return self.beat_at.isoformat()

@@ -30,6 +30,7 @@ from registrations.services.joining import (
 from registrations.services.offering import NoFreeSeatError, extend_offers, grant_seat, lapse_offers, offer_seats
 from registrations.services.running import (
     SeatsTakenError,
+    beat,
     close_entries_of_cancelled,
     close_registration,
     pause_tournament,
@@ -51,6 +52,7 @@ __all__ = [
     "OfferOverError",
     "PlayerNotFoundError",
     "SeatsTakenError",
+    "beat",
     "cancel_entry",
     "close_entries_of_cancelled",
     "close_registration",

@@ -1,6 +1,6 @@
 """What organizers and the end of registration do to a whole queue. All hold the tournament's row alone."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pghistory
 from django.db import transaction
@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.utils.translation import ngettext
 
 from accounts.models import User
-from registrations.models import Notice, QueueEntry
+from registrations.models import Heartbeat, Notice, QueueEntry
 from registrations.rules import State
 from registrations.services import notices
 from registrations.services.joining import CancelledError, NotInQueueError, any_entry
@@ -21,6 +21,8 @@ from vgchub import live
 from vgchub.errors import RefusedError
 
 CHUNK = 1000
+# Shorter silences are restarts, which a player hardly notices.
+SILENCE = timedelta(seconds=30)
 
 
 class SeatsTakenError(RefusedError):
@@ -42,6 +44,24 @@ class SeatsTakenError(RefusedError):
 class SealedError(RefusedError):
     code = "entries_sealed"
     status = 409
+
+
+def beat() -> timedelta:
+    """The clock is alive. After a silence (the site was down) every open offer gets that time on top; returns how much.
+
+    A paused tournament is left out: resuming it adds the whole pause anyway.
+    """
+    with transaction.atomic(), pghistory.context(service="beat", reason="the site was away"):
+        now = database_now()
+        last, _made = Heartbeat.objects.select_for_update().get_or_create(id=1, defaults={"beat_at": now})
+        silent = now - last.beat_at
+        Heartbeat.objects.filter(id=1).update(beat_at=now)
+        if silent <= SILENCE:
+            return timedelta()
+        offering = QueueEntry.objects.filter(state=State.OFFERED, tournament__paused_at=None)
+        for tournament_id in sorted(set(offering.order_by().values_list("tournament", flat=True))):
+            add_time(Tournament.objects.locked().get(pk=tournament_id), silent)
+    return silent
 
 
 def pause_tournament(*, tournament_id: int, by: User, reason: str = "") -> None:

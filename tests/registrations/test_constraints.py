@@ -10,7 +10,7 @@ import pytest
 from django.db import models
 
 from accounts.models import Player
-from registrations.models import Notice
+from registrations.models import Heartbeat, Notice
 from registrations.rules import State
 from tests.builders import (
     Mode,
@@ -199,6 +199,11 @@ def _() -> None:
 @breaks("notice_once")
 def _() -> None:
     copy(Notice.objects.create(entry=make_entry(make_tournament()), kind=Notice.Kind.CLOSED, due_at=now()))
+
+
+@breaks("heartbeat_is_one_row")
+def _() -> None:
+    Heartbeat.objects.create(id=2, beat_at=now())
 
 
 # --- Tournaments ---------------------------------------------------------------------------------------------
