@@ -1,23 +1,34 @@
 """Payments and refunds, to read: what moves money is a service that its reasons lead to."""
 
+from typing import Any
+
 from django import forms
 from django.contrib import admin
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
+from unfold.admin import TabularInline
 
 from payments import services
 from payments.models import Payment, Refund
+from payments.rules import RefundState
 from tournaments.forms import ReasonForm
-from vgchub.admin import AdminRequest, ScopedAdmin, column, detail_action, site
+from vgchub.admin import AdminRequest, ScopedAdmin, ScopedInline, column, detail_action, site
 from vgchub.admin_asking import Question
 from vgchub.words import money
 
 COLOURS = {"CAPTURED": "success", "AUTHORISED": "warning", "FAILED": "danger", "SUCCEEDED": "success"}
 
 
+class RefundInline(ScopedInline, TabularInline):
+    model = Refund
+    fields = ("amount_minor", "state", "reason", "created_at", "ended_at", "failure_message")
+    hide_title = True
+
+
 @admin.register(Payment, site=site)
 class PaymentAdmin(ScopedAdmin):
+    inlines = (RefundInline,)
     scope = "entry__tournament__organization"
     list_display = ("id", "player_name", "tournament", "amount", "coloured_state", "created_at")
     list_filter = ("state", "entry__tournament")
@@ -60,6 +71,11 @@ class RefundAdmin(ScopedAdmin):
     @column(description=_("Amount"), ordering="amount_minor")
     def amount(self, refund: Refund) -> str:
         return money(refund.amount_minor, refund.payment.currency)
+
+    def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
+        refund = self.get_object(request, object_id)
+        failed = refund is not None and refund.state == RefundState.FAILED
+        return list(super().get_actions_detail(request, object_id)) if failed else []
 
     @detail_action(description=_("Refund again"), url_path="retry", icon="replay")
     def retry(self, request: AdminRequest, object_id: str) -> HttpResponse:

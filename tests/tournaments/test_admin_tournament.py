@@ -368,6 +368,26 @@ def test_rules_are_frozen_once_entries_are_open(alice: Client, ours: Organizatio
     assert tournament.divisions.get().name == "Masters"
 
 
+def test_what_is_sealed_or_over_is_not_opened_again(alice: Client, ours: Organization) -> None:
+    sealed = make_tournament(organization=ours, mode="LOTTERY", entries_sealed_at=now())
+    over = make_tournament(organization=ours, opens_in=timedelta(days=-10), closed_at=now())
+    later = {
+        "closes_at": "2030-01-01T00:00:00",
+        "offers_end_at": "2030-01-02T00:00:00",
+        "starts_at": "2031-02-01T00:00:00",
+    }
+    later |= {"ends_at": "2031-02-02T00:00:00"}
+
+    for tournament in (sealed, over):
+        assert alice.post(change(tournament), {**shown(alice, tournament), **later}).status_code == 302
+    after = {tournament: Tournament.objects.get(pk=tournament.pk) for tournament in (sealed, over)}
+
+    assert after[sealed].closes_at == sealed.closes_at
+    assert after[sealed].offers_end_at.year == 2030
+    assert (after[over].closes_at, after[over].offers_end_at) == (over.closes_at, over.offers_end_at)
+    assert after[over].starts_at.year == 2031
+
+
 def test_a_cancelled_tournament_stays_as_it_was(alice: Client, ours: Organization) -> None:
     tournament = make_tournament(organization=ours, cancelled_at=now())
 

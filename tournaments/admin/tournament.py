@@ -68,6 +68,14 @@ def entries_open(request: HttpRequest, tournament: Tournament) -> bool:
     return known[key]
 
 
+def _frozen(request: HttpRequest, tournament: Tournament) -> tuple[str, ...]:
+    """Fields that can't be changed any more: what was promised, sealed, or is over."""
+    frozen = FROZEN if entries_open(request, tournament) else ()
+    if tournament.entries_sealed_at or tournament.closed_at:
+        frozen = (*frozen, "closes_at", "seals_at")
+    return (*frozen, "offers_end_at") if tournament.closed_at else frozen
+
+
 class TournamentPart(ScopedInline):
     """Divisions and groups: free to change until entries open."""
 
@@ -205,7 +213,7 @@ class TournamentAdmin(TournamentOperations, ScopedAdmin):
         if obj is None:
             return shown
         published = ("slug",) if obj.published_at else ()
-        return (*shown, "organization", *published, *(FROZEN if entries_open(request, obj) else ()))
+        return (*shown, "organization", *published, *_frozen(request, obj))
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
