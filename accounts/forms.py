@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy
 from accounts import rules
 from accounts.countries import COUNTRIES
 from accounts.models import Player, User
+from accounts.queries import guardian_consented
 from accounts.services import EmailTakenError, PlayerDetails
 
 
@@ -63,8 +64,9 @@ class PlayerForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own tak
         birth_date, country = self._typed("birth_date"), self._typed("country")
         if not isinstance(birth_date, date) or not self._plausible(birth_date) or not country:
             return False
-        known = self.instance.consents.exists() if self.instance.pk else False
-        return rules.needs_guardian(birth_date, country, self.today) and not known
+        if not rules.needs_guardian(birth_date, country, self.today):
+            return False
+        return self.instance.pk is None or not guardian_consented(self.instance)
 
     def _typed(self, name: str) -> Any:
         field = self.fields[name]

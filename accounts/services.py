@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from accounts import rules
 from accounts.models import Consent, EmailCode, Player, User
+from accounts.queries import guardian_consented
 from vgchub.celery import wake_on_commit
 from vgchub.errors import RefusedError
 from vgchub.tasks import send_mail as send_mail_now
@@ -47,6 +48,13 @@ class GuardianConsentNeededError(RefusedError):
     code = "guardian_consent_needed"
     message = gettext_lazy("A player of this age needs the consent of a parent or guardian.")
     remedy = gettext_lazy("If that is you, say so in the form.")
+
+
+class PlayerGoneError(RefusedError):
+    code = "player_gone"
+    status = 404
+    message = gettext_lazy("This player was removed meanwhile, perhaps in another tab.")
+    remedy = gettext_lazy("Add the player again if that was a mistake.")
 
 
 class PlayerInQueueError(RefusedError):
@@ -178,11 +186,13 @@ def update_player(
     A new Player ID is a claim like any other, whatever the old one's state was.
 
     Raises:
-        PlayerInQueueError, GuardianConsentNeededError, PlayerAlreadyAddedError
+        PlayerGoneError, PlayerInQueueError, GuardianConsentNeededError, PlayerAlreadyAddedError
     """
     with transaction.atomic(), pghistory.context(service="update_player"):
         _hold_ids(player.player_id, details.player_id)
-        held = Player.objects.select_for_update().get(pk=player.pk)
+        held = Player.objects.select_for_update().filter(pk=player.pk).first()
+        if held is None:
+            raise PlayerGoneError
         old_id = held.player_id
         matters = (held.birth_date, old_id) != (details.birth_date, details.player_id)
         if matters and in_queue(held):
@@ -278,8 +288,7 @@ def _see_to_consent(player: Player, guardian_consents: bool, today: date) -> Non
     """A guardian's consent is given once per player and text; whoever needs none gives none."""
     if not rules.needs_guardian(player.birth_date, player.country, today):
         return
-    given = player.consents.filter(kind=Consent.Kind.GUARDIAN, text_version=rules.GUARDIAN_TEXT_VERSION)
-    if given.exists():
+    if guardian_consented(player):
         return
     if not guardian_consents:
         raise GuardianConsentNeededError

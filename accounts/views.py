@@ -20,6 +20,10 @@ from accounts.forms import EmailChangeForm, EmailCodeForm, PlayerForm
 from accounts.models import Consent, EmailCode, Player, User
 from registrations.models import QueueEntry
 from vgchub.errors import RefusedError
+from vgchub.limits import Limit, take
+
+# Each claim of a Player ID may put somebody else's into dispute, so that a machine must not make many.
+PLAYER_CHANGES_AN_HOUR = 40
 
 form_page = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -61,6 +65,7 @@ def add_player(request: HttpRequest) -> HttpResponse:
     form = PlayerForm(request.POST or None, today=today)
     if form.is_valid():
         try:
+            _count_change(user)
             player = services.create_player(
                 account=user, details=form.details(), guardian_consents=_agreed(form), today=today
             )
@@ -83,6 +88,7 @@ def edit_player(request: HttpRequest, pk: int) -> HttpResponse:
     form = PlayerForm(request.POST or None, instance=shown, today=today, keep_identity=_in_queue(player))
     if form.is_valid():
         try:
+            _count_change(player.account)
             updated = services.update_player(
                 player=player,
                 details=form.details(),
@@ -103,6 +109,10 @@ def edit_player(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _in_queue(player: Player) -> bool:
     return QueueEntry.objects.live().filter(player=player).exists()
+
+
+def _count_change(user: User) -> None:
+    take([Limit(f"players:{user.pk}", PLAYER_CHANGES_AN_HOUR, 3600)])
 
 
 def _agreed(form: PlayerForm) -> bool:

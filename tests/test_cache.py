@@ -16,10 +16,10 @@ def without_redis(settings: Settings) -> None:
 
 
 def test_limits_are_kept_in_redis_for_all_processes() -> None:
-    caches["default"].set("allauth:rl:login", [1.0], 60)
+    caches["default"].set("allauth:rl:shared", [1.0], 60)
 
-    assert caches["default"].get("allauth:rl:login") == [1.0]
-    assert caches["default"]._here.get("allauth:rl:login") is None  # type: ignore[attr-defined]  # our SiteCache
+    assert caches["default"].get("allauth:rl:shared") == [1.0]
+    assert caches["default"]._here.get("allauth:rl:shared") is None  # type: ignore[attr-defined]  # our SiteCache
 
 
 @pytest.mark.usefixtures("without_redis")

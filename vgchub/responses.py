@@ -16,15 +16,14 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from vgchub.errors import RefusedError
+from vgchub.limits import TooManyRequestsError
 
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5
 
 
-class TooManyRequestsError(RefusedError):
-    code = "too_many_requests"
-    status = 429
+class TriedTooOftenError(TooManyRequestsError):
     message = gettext_lazy("That was tried too often.")
     remedy = gettext_lazy("Wait a minute, then try again. Your place in line is not touched by this.")
 
@@ -67,7 +66,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def too_many_requests(request: HttpRequest) -> HttpResponse:
     """handler429: a limit of allauth was reached."""
-    return refused(request, TooManyRequestsError(retry_after=60))
+    return refused(request, TriedTooOftenError(retry_after=60))
 
 
 def refused(request: HttpRequest, error: RefusedError) -> HttpResponse:

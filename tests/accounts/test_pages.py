@@ -98,6 +98,16 @@ class TestAddingAPlayer:
         assert "Another account has this Player ID too" in page
         assert "disputed" in page
 
+    def test_a_machine_cannot_claim_id_after_id(
+        self, browser: Client, alice: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("accounts.views.PLAYER_CHANGES_AN_HOUR", 2)
+        for number in (1001, 1002, 1003):
+            answer = browser.post(ADD, {**ADULT, "player_id": str(number)})
+
+        assert alice.players.count() == 2
+        assert "Nothing is lost" in answer.content.decode()
+
 
 class TestEditingAPlayer:
     def test_name_and_country_are_corrected(self, browser: Client, alice: User) -> None:

@@ -166,6 +166,21 @@ class TestPlayers:
         player.refresh_from_db()
         assert (player.player_id, player.birth_date) == ("4711", date(2000, 5, 5))
 
+    def test_a_player_who_is_gone_meanwhile_is_not_corrected(self) -> None:
+        player = create()
+        services.remove_player(player=Player.objects.get(pk=player.pk))
+        with pytest.raises(services.PlayerGoneError):
+            update(player, details(display_name="Ali"))
+
+    def test_a_new_text_needs_a_new_consent(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        player = create(birth_date=date(2015, 5, 5), consents=True)
+        monkeypatch.setattr("accounts.rules.GUARDIAN_TEXT_VERSION", "2027-01-01")
+        with pytest.raises(services.GuardianConsentNeededError):
+            update(player, details(birth_date=date(2015, 5, 5)))
+        update(player, details(birth_date=date(2015, 5, 5)), consents=True)
+
+        assert sorted(Consent.objects.values_list("text_version", flat=True)) == ["2026-11-22", "2027-01-01"]
+
     def test_a_player_with_entries_stays_and_one_without_goes(self) -> None:
         entered, idle = create(), create(player_id="4712")
         make_entry(make_tournament(), entered)

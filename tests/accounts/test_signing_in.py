@@ -243,6 +243,15 @@ class TestLimits:
         sign_in(client, "bob@players.example")
         assert signed_in_as(client) == "bob@players.example"
 
+    def test_nobody_locks_somebody_else_out(self, client: Client, settings: Settings) -> None:
+        settings.TRUSTED_PROXIES = 1
+        make_user(ADDRESS, password=PASSWORD)
+        for _attempt in range(11):
+            sign_in(client, password="wrong-password", **{"X-Forwarded-For": "203.0.113.66"})
+        sign_in(client, **{"X-Forwarded-For": "203.0.113.9"})
+
+        assert signed_in_as(client) == ADDRESS
+
     def test_limits_count_the_clients_address_and_no_forged_one(self, client: Client, settings: Settings) -> None:
         settings.TRUSTED_PROXIES = 1
         settings.ACCOUNT_RATE_LIMITS = {"login": "2/m/ip"}
