@@ -6,7 +6,7 @@ import pghistory
 from django.db import transaction
 from django.db.models import Max
 from django.db.models.functions import Now
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.models import User
 from registrations.models import Heartbeat, Notice, QueueEntry
@@ -43,7 +43,10 @@ class SeatsTakenError(RefusedError):
 
 class SealedError(RefusedError):
     code = "entries_sealed"
-    status = 409
+    message = gettext_lazy(
+        "The entries are sealed: what takes part in the draw, seats included, is fixed until it is done."
+    )
+    remedy = gettext_lazy("Change the number of seats after the draw.")
 
 
 def beat() -> timedelta:

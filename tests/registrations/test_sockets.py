@@ -37,6 +37,19 @@ async def hears(connection: ClientConnection, kind: str, *, within: float = 5) -
                 return message
 
 
+async def everything(connection: ClientConnection, *, until_waiting: int, within: float = 5) -> list[Any]:
+    """All messages up to the line in which so many wait."""
+    heard: list[Any] = []
+    async with asyncio.timeout(within):
+        while not heard or _waiting(heard[-1]) != until_waiting:
+            heard.append(json.loads(await connection.recv()))
+    return heard
+
+
+def _waiting(message: Any) -> int | None:
+    return sum(division["waiting"] for division in message["head"]["divisions"].values()) if "head" in message else None
+
+
 def in_its_own_loop(coroutine: Any) -> Any:
     """In a thread of its own: a browser that another test opened has a loop running in this one."""
     with ThreadPoolExecutor(1) as thread:
@@ -66,11 +79,7 @@ def test_a_move_reaches_every_socket_and_a_players_own_news_only_the_player(live
             moved = await hears(his, "line")
             await asyncio.to_thread(live_site.call, _leave, entry=alice)
             told = await hears(hers, "entry.changed")
-            heard_by_bob = []
-            async with asyncio.timeout(5):
-                while len(heard_by_bob) < 1:
-                    heard_by_bob.append(json.loads(await his.recv()))
-            return moved, told, heard_by_bob
+            return moved, told, await everything(his, until_waiting=2)
 
     moved, told, heard_by_bob = in_its_own_loop(play())
     (division,) = moved["head"]["divisions"].values()
