@@ -6,6 +6,7 @@ tests must not have a clock ticking in theirs; a browser's event loop is in the 
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -167,5 +168,10 @@ def _static_files() -> Path:
         environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "vgchub.settings", "STATIC_ROOT": str(partial)}
         argv = [str(HOUSE / ".venv" / "bin" / "python"), "manage.py", "collectstatic", "--noinput", "--verbosity=0"]
         subprocess.run(argv, cwd=HOUSE, env=environment, check=True, capture_output=True)
-        partial.rename(root)
+        try:
+            partial.rename(root)
+        except OSError:
+            if not root.exists():
+                raise
+            shutil.rmtree(partial)  # another worker was faster
     return root
