@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import redis
+from django.core.cache.backends.locmem import LocMemCache
 from django.core.management import call_command
 from django.test import TransactionTestCase
 from playwright.sync_api import Page
@@ -37,8 +38,9 @@ def _redis_of_worker() -> Iterator["redis.Redis"]:
 
 @pytest.fixture(autouse=True)
 def _empty_redis(_redis_of_worker: "redis.Redis") -> None:
-    """No test sees another's cache, limits or jobs."""
+    """No test sees another's cache, limits or jobs, nor the limits that a process keeps while Redis is away."""
     _redis_of_worker.flushdb()
+    LocMemCache("limits", {}).clear()
 
 
 @pytest.fixture(scope="session")
