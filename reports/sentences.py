@@ -177,6 +177,8 @@ def _deadline(before: Row, row: Row, names: Names) -> Words | None:
     match _context(row).get("service"):
         case "resume_tournament":
             return Words("time", _("After the pause the offer lasts until %(until)s.") % facts, _reason(row))
+        case "beat":
+            return Words("time", _("The site was away for a while; in return the offer lasts until %(until)s.") % facts)
         case "extend_for_retry" | "record_decline":
             return Words("time", _("There is more time to pay: until %(until)s.") % facts)
     return Words("time", _("The offer now lasts until %(until)s.") % facts, _reason(row))

@@ -9,7 +9,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from payments.models import Payment, Refund
 from registrations import services
-from registrations.models import QueueEntry
+from registrations.models import Heartbeat, QueueEntry
 from registrations.rules import State
 from reports.queries import place_at_the_end, staff_timeline, timeline
 from reports.sentences import STEPS
@@ -119,6 +119,16 @@ def test_a_pause_is_told_to_those_who_were_there() -> None:
     assert "Offers go on." in story
     assert any(sentence.startswith("After the pause the offer lasts until ") for sentence in story)
     assert told(after) == ["Joined the line for Masters."]
+
+
+def test_time_that_the_site_was_away_is_given_back_in_words() -> None:
+    tournament = in_utc(seats=1)
+    [entry] = join(tournament)
+    services.offer_seats(tournament_id=tournament.pk)
+    Heartbeat.objects.create(beat_at=now() - timedelta(minutes=5))
+    services.beat()
+    until = clock(entry)
+    assert told(entry)[0] == f"The site was away for a while; in return the offer lasts until {until}."
 
 
 def test_groups_and_the_draw() -> None:
