@@ -184,3 +184,21 @@ def test_page_without_javascript_asks_again_when_something_changes(client: Clien
     over = make_tournament(opens_in=-40 * DAY)
     assert '<noscript> <meta http-equiv="refresh"' in text_of(client, soon.get_absolute_url())
     assert "http-equiv" not in text_of(client, over.get_absolute_url())
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        (State.WAITING, "is in line, and needs to do nothing to stay in it."),
+        (State.OFFERED, "a seat is on offer. Take it up before its time runs out."),
+        (State.PASSED, "an offer was missed. Step back in once, to the old place."),
+        (State.CONFIRMED, "has a seat."),
+    ],
+)
+def test_tournament_tells_a_player_what_is_to_be_done(client: Client, state: State, says: str) -> None:
+    shown, alice = make_tournament(), make_player(display_name="Alice")
+    make_entry(shown, alice, state=state)
+    client.force_login(alice.account)
+    page = text_of(client, shown.get_absolute_url())
+    assert "<strong>Alice</strong>" in page
+    assert says in page
