@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,6 +95,20 @@ def test_pid_file_of_a_process_that_is_no_postgres_is_not_believed(folder: Path,
     (postgres.data / "postmaster.pid").write_text(f"{os.getpid()}\n{postgres.data}\n")
     supervisor.start(postgres.prepare())
     psycopg.connect(postgres.url("postgres")).close()
+
+
+def test_killed_postgres_comes_back_with_what_was_committed(folder: Path, supervisor: Supervisor) -> None:
+    postgres = postgres_in(folder)
+    supervisor.start(postgres.prepare())
+    with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 118 AS seat")
+        supervisor.child("postgres").process.send_signal(signal.SIGKILL)
+        supervisor.child("postgres").process.wait()
+        began = time.monotonic()
+        tend_until(supervisor, postgres._is_ready)
+    assert time.monotonic() - began < 5
+    with psycopg.connect(postgres.url("postgres")) as connection:
+        assert connection.execute("SELECT seat FROM kept").fetchone() == (118,)
 
 
 def test_folder_that_is_no_cluster_is_a_sentence(folder: Path) -> None:
