@@ -5,6 +5,8 @@ from django.db.models.functions import Now
 
 from payments import services
 from payments.models import Payment
+from payments.services import releasing, sweeping
+from payments.services.locking import postpone
 from registrations.rules import State
 from registrations.services import OfferOverError, lapse_offers, leave_queue, offer_seats, reject_entry, step_back_in
 from tests.builders import make_staff
@@ -165,6 +167,37 @@ def test_a_second_offer_is_paid_with_a_payment_of_its_own(till: Till) -> None:
     run_due()
     assert states(again) == ("CAPTURED", State.CONFIRMED)
     check_money()
+
+
+def test_what_was_given_up_is_not_confirmed_by_a_second_offer(till: Till) -> None:
+    payment = till.start(make_offer())
+    entry = payment.entry
+    let_hold_run_out(entry)
+    lapse_offers(tournament_id=entry.tournament_id)
+    releasing.release_orphans(captured=False)  # and Stripe is away, so that the page stays open
+    step_back_in(account=account_of(entry), public_id=entry.public_id)
+    assert offer_seats(tournament_id=entry.tournament_id) == 1
+    with pytest.raises(services.PaymentClosingError):
+        till.start(entry)
+    till.pay(payment)
+    till.deliver()
+    run_due()
+    assert states(payment) == ("VOIDED", State.OFFERED)
+    again = till.start(entry)
+    till.pay(again)
+    run_due()
+    assert states(again) == ("CAPTURED", State.CONFIRMED)
+    check_money()
+    check_against_stripe(till)
+
+
+def test_a_late_answer_does_not_put_off_what_was_given_up_meanwhile(till: Till) -> None:
+    payment = till.start(make_offer())
+    asked_before = Payment.objects.get(pk=payment.pk)
+    leave_queue(account=account_of(payment.entry), public_id=payment.entry.public_id)
+    releasing.release_orphans(captured=False)
+    postpone(asked_before)
+    assert sweeping.take_due_payments() == [payment.pk]
 
 
 def test_the_reason_of_a_decline_is_told_also_when_the_time_was_over_first(till: Till) -> None:
