@@ -11,6 +11,7 @@ from registrations.models import QueueEntry
 from registrations.rules import State
 from tests.builders import make_entry, make_staff, make_tournament, now
 from tournaments.models import Tournament
+from vgchub.errors import RefusedError
 
 pytestmark = pytest.mark.django_db
 
@@ -224,6 +225,14 @@ def test_step_back_in_returns_to_the_old_place_before_who_came_later() -> None:
 def test_step_back_in_twice_is_once() -> None:
     entry = step_back_in(make_entry(make_tournament(), state=State.PASSED))
     assert step_back_in(entry).stepped_back_at == entry.stepped_back_at
+
+
+def test_step_back_in_a_second_time_is_refused_whatever_else_went_wrong() -> None:
+    """A second miss is LAPSED, so this row is never made; the rule holds by itself all the same."""
+    entry = make_entry(make_tournament(), state=State.PASSED, stepped_back_at=now())
+    with pytest.raises(RefusedError):
+        step_back_in(entry)
+    assert again(entry).state == State.PASSED
 
 
 def test_step_back_in_goes_on_after_joining_has_closed() -> None:
