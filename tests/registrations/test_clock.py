@@ -15,7 +15,7 @@ from tournaments.models import Tournament
 pytestmark = pytest.mark.django_db
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-RAN_OUT: dict[str, Any] = {"offer_expires_at": now() - MINUTE, "hold_until": now() + MINUTE}
+RAN_OUT: dict[str, Any] = {"offer_expires_at": now() - MINUTE, "hold_until": now() + DAY}
 
 
 def states() -> list[str]:

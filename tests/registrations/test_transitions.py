@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 
 WAITING, OFFERED, CONFIRMED, PASSED, LAPSED, LEFT, CANCELLED, CLOSED, REJECTED = State
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
-RAN_OUT = {"offer_expires_at": now() - MINUTE, "hold_until": now() + MINUTE}
+RAN_OUT = {"offer_expires_at": now() - MINUTE, "hold_until": now() + DAY}
 
 
 @dataclass(frozen=True)
