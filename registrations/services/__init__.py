@@ -27,7 +27,14 @@ from registrations.services.joining import (
     own_entry,
     step_back_in,
 )
-from registrations.services.offering import NoFreeSeatError, extend_offers, grant_seat, lapse_offers, offer_seats
+from registrations.services.offering import (
+    NoFreeSeatError,
+    NotReadyError,
+    extend_offers,
+    grant_seat,
+    lapse_offers,
+    offer_seats,
+)
 from registrations.services.running import (
     SeatsTakenError,
     beat,
@@ -49,6 +56,7 @@ __all__ = [
     "NotEligibleError",
     "NotInQueueError",
     "NotOpenYetError",
+    "NotReadyError",
     "OfferOverError",
     "PlayerNotFoundError",
     "SeatsTakenError",

@@ -28,6 +28,14 @@ class NoFreeSeatError(RefusedError):
     remedy = gettext_lazy("Add a seat first, then grant it.")
 
 
+class NotReadyError(RefusedError):
+    code = "not_ready"
+    message = gettext_lazy(
+        "The account has not proved its e-mail address yet, or the Player ID is claimed by more than one account."
+    )
+    remedy = gettext_lazy("A seat can be granted once that is settled; the place in line is kept meanwhile.")
+
+
 def offer_seats(*, tournament_id: int) -> int:
     """Offer free seats to the head of the line, as many as the pace allows; returns how many were offered.
 
@@ -146,7 +154,7 @@ def grant_seat(*, public_id: str, by: User, reason: str) -> QueueEntry:
     """Offer a free seat to somebody out of order; the reason is public on the player's timeline.
 
     Raises:
-        EntryNotFoundError, NotInQueueError, NoFreeSeatError
+        EntryNotFoundError, NotInQueueError, NotReadyError, NoFreeSeatError
     """
     with transaction.atomic(), pghistory.context(service="grant_seat", by=by.pk, reason=reason):
         tournament = Tournament.objects.locked().get(pk=any_entry(public_id).tournament_id)
@@ -159,6 +167,8 @@ def grant_seat(*, public_id: str, by: User, reason: str) -> QueueEntry:
             or tournament.phase(now) in (Phase.OVER, Phase.CANCELLED)
         ):
             raise NotInQueueError(entry.state)
+        if not QueueEntry.objects.offerable().filter(pk=entry.pk).exists():
+            raise NotReadyError
         seat = _seat_to_grant(entry)
         QueueEntry.objects.filter(pk=entry.pk).update(granted_by=by, grant_reason=reason)
         _offer(tournament, [(entry.pk, seat.pk)], now)
@@ -227,11 +237,15 @@ def lapse_offers(*, tournament_id: int) -> int:
     """End the offers that ran out; returns how many. A first miss is PASSED, a second LAPSED.
 
     One with a checkout is left to payments until `hold_until`: the player may be paying this very second. Nothing lapses while
-    the tournament is paused or while payments are unhealthy.
+    the tournament is paused; while payments are unhealthy, what would end gets the minutes of a new offer instead.
     """
     with transaction.atomic(), pghistory.context(service="lapse_offers"):
         tournament = Tournament.objects.locked().get(pk=tournament_id)
-        if tournament.paused_at is not None or health.offer_pace() == 0:
+        if tournament.paused_at is not None:
+            return 0
+        if health.offer_pace() == 0:
+            due = QueueEntry.objects.filter(tournament=tournament).offers_due(database_now())
+            _move(due, timedelta(minutes=tournament.offer_minutes))
             return 0
         return lapse(tournament_id, entry_id=None, settled=False)
 

@@ -336,6 +336,19 @@ def test_grant_seat_refuses_where_nobody_can_be_offered_one(settings: dict[str, 
         services.grant_seat(public_id=entry.public_id, by=make_staff(), reason="A volunteer.")
 
 
+@pytest.mark.parametrize("unready", ["address", "dispute"])
+def test_grant_seat_waits_for_a_proved_address_and_an_undisputed_id(unready: str) -> None:
+    player = make_player(
+        make_user(verified=unready != "address"),
+        player_id_state=Player.IdState.DISPUTED if unready == "dispute" else Player.IdState.CLAIMED,
+    )
+    entry = make_entry(make_tournament(), player)
+    with pytest.raises(services.NotReadyError):
+        services.grant_seat(public_id=entry.public_id, by=make_staff(), reason="A volunteer.")
+    entry.refresh_from_db()
+    assert (entry.state, entry.grant_reason) == (State.WAITING, "")
+
+
 def test_grant_seat_goes_on_in_a_pause() -> None:
     entry = make_entry(make_tournament(paused_at=now()))
     granted = services.grant_seat(public_id=entry.public_id, by=make_staff(), reason="A volunteer.")

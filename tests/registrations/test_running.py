@@ -123,7 +123,11 @@ def test_nothing_lapses_while_checkouts_fail() -> None:
         health.record_call("checkout", ok=index > 10)
     entry = make_entry(make_tournament(), state=State.OFFERED, offer_expires_at=now() - MINUTE)
     assert services.lapse_offers(tournament_id=entry.tournament_id) == 0
-    assert again(entry).state == State.OFFERED
+    entry = again(entry)
+    assert entry.state == State.OFFERED
+    # Once they work again there is time to pay: the minutes of a new offer.
+    assert entry.offer_expires_at is not None
+    assert entry.offer_expires_at > now() + (entry.tournament.offer_minutes - 2) * MINUTE
 
 
 # --- Seats ---------------------------------------------------------------------------------------------------
