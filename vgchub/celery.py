@@ -5,7 +5,8 @@ import os
 from typing import Any
 
 from celery import Celery, Task
-from django.db import transaction
+from celery.signals import task_prerun
+from django.db import close_old_connections, transaction
 from kombu.exceptions import OperationalError
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vgchub.settings")
@@ -15,6 +16,12 @@ logger = logging.getLogger(__name__)
 app = Celery("vgchub")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@task_prerun.connect
+def _leave_dead_connections(**_kwargs: object) -> None:
+    """After the database was restarted, a worker would otherwise fail task after task on the connection that it keeps."""
+    close_old_connections()
 
 
 def wake_on_commit(task: "Task[Any, Any]", *args: int | str) -> None:

@@ -83,7 +83,8 @@ class Command(BaseCommand):
             words = "  ".join(f"{name.lower()} {count:,}" for name, count in shown.items())
             self.stdout.write(f"\r{words}   ", ending="")
             self.stdout.flush()
-            if await asyncio.to_thread(_sold_out, players[0].plan.tournament):
+            all_came = all(player.state or task.done() for player, task in zip(players, tasks, strict=True))
+            if all_came and await asyncio.to_thread(_sold_out, players[0].plan.tournament):
                 await asyncio.sleep(2)
                 break
         self.stdout.write("")
