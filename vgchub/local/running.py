@@ -15,6 +15,7 @@ from pathlib import Path
 from vgchub.local import fingerprint
 from vgchub.local.child import Spec, dies_with_parent
 from vgchub.local.folder import LocalFolder
+from vgchub.local.outside import refuse_silent
 from vgchub.local.ports import is_free
 from vgchub.local.postgres import Postgres
 from vgchub.local.problems import LocalProblemError
@@ -118,6 +119,7 @@ def _refuse_taken(port: int) -> None:
 def _start_servers(folder: LocalFolder, supervisor: Supervisor, outside: Mapping[str, str]) -> dict[str, str]:
     """DATABASE_URL and REDIS_URL; a server that the environment names is not started."""
     urls = {name: outside[name] for name in ("DATABASE_URL", "REDIS_URL") if outside.get(name)}
+    refuse_silent(urls)
     postgres = valkey = None
     specs: list[Spec] = []
     if "DATABASE_URL" not in urls:
