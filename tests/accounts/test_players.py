@@ -119,7 +119,7 @@ class TestPlayers:
         assert sorted(account.players.values_list("player_id", flat=True)) == ["4711", "4712"]
 
     def test_an_account_holds_a_bounded_number_of_players(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(services, "PLAYERS_PER_ACCOUNT", 2)
+        monkeypatch.setattr("accounts.services.players.PLAYERS_PER_ACCOUNT", 2)
         account = make_user()
         create(account, "1001")
         create(account, "1002")
@@ -317,6 +317,6 @@ class TestTwoClaimsAtOnce:
 
     def test_without_holding_the_id_neither_is_flagged(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The negative control: if this found a dispute, the test above would prove nothing."""
-        monkeypatch.setattr(services, "_hold_ids", lambda *_ids: None)
+        monkeypatch.setattr("accounts.services.players._hold_ids", lambda *_ids: None)
 
         assert claim_at_once() == (False, [CLAIMED, CLAIMED])
