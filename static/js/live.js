@@ -10,6 +10,7 @@ import { keepOpen } from "./socket.js";
 
 const BLOCK = 1024;
 const REFRESH_WITHOUT_SOCKET_MS = 15000;
+const ASK_EVERY_MS = 3000;
 
 const plainTitle = document.title;
 const blocks = new Map();
@@ -98,9 +99,10 @@ function show(text) {
 function showEntry(element, head, say, unlikely) {
   const { state, division: id, divisionName: name, priority, place, field } = element.dataset;
   const division = head.divisions[id];
-  if (state !== "WAITING" || place === "" || !division || !blocks.get(field)) return;
-  const position = positionIn(division, bitmap(blocks.get(field)), Number(priority), Number(place));
-  if (position === null) return;
+  const packed = blocks.get(field);
+  if (state !== "WAITING" || place === "" || !division || packed === undefined) return;
+  const position = packed ? positionIn(division, bitmap(packed), Number(priority), Number(place)) : null;
+  if (position === null) return askWhatBecameOfIt();
   countOver(element.querySelector("[data-position]"), position);
   const words = sentence(say, { position, name, division, paused: head.paused, unlikely });
   const shown = element.querySelector(".state-sentence__text");
@@ -113,6 +115,15 @@ function showEntry(element, head, say, unlikely) {
 
 function learnBlocks() {
   for (const { dataset } of entries()) if (dataset.block && !blocks.has(dataset.field)) blocks.set(dataset.field, dataset.block);
+}
+
+// The line moves on without me: I joined this very second, or a message was sent before this page's socket was open.
+let askedAt = -Infinity;
+
+function askWhatBecameOfIt() {
+  if (performance.now() - askedAt < ASK_EVERY_MS) return;
+  askedAt = performance.now();
+  fetchAgain();
 }
 
 function fetchAgain() {

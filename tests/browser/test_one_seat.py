@@ -12,6 +12,7 @@ from registrations.models import QueueEntry
 from registrations.rules import State
 from reports.invariants import violations
 from tests.browser.players import Person, make_paid_tournament, make_person
+from tests.builders import now
 from tests.stage import LiveSite
 from tournaments.models import Tournament
 
@@ -53,6 +54,23 @@ def test_one_seat_goes_to_alice_and_when_she_gives_it_back_to_bob(people: list[P
     bob.sees("You're in. Masters, seat 1.")
     _money_is_right(live_site, tournament)
     assert live_site.call(violations) == []
+
+
+def test_a_page_that_missed_its_message_sees_from_the_line_that_it_is_not_in_it(
+    live_site: LiveSite, new_page: Callable[..., Page]
+) -> None:
+    alice = make_person(live_site, new_page("phone"), "Alice")
+    tournament = make_paid_tournament(live_site, seats=0)
+    alice.sign_in()
+    alice.join(tournament)
+    alice.sees("You are next in line for Masters.")
+    live_site.call(_leave_without_a_word, tournament=tournament)
+    alice.sees("You have left the line.", within=8)
+
+
+def _leave_without_a_word(tournament: Tournament) -> None:
+    """No service, so that no socket is told."""
+    QueueEntry.objects.filter(tournament=tournament).update(state=State.LEFT, ended_at=now())
 
 
 def _offered_within_two_seconds(site: LiveSite, alice: Person, bob: Person) -> None:
