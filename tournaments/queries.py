@@ -22,15 +22,6 @@ class EntryRules:
     groups: tuple[rules.Group, ...]
 
 
-@dataclass(frozen=True)
-class SeatCount:
-    """How many seats a division has, and how many of them are reserved for groups."""
-
-    division_id: int
-    seats: int
-    reserved: int
-
-
 def entry_rules(tournament: Tournament) -> EntryRules:
     """The divisions and groups of a tournament as plain values (two queries)."""
     return EntryRules(
@@ -47,17 +38,6 @@ def memberships(players: Iterable[Player], tournament: Tournament) -> dict[int, 
     for player_id, group_id in rows.values_list("player_id", "group_id"):
         found.setdefault(undisputed[player_id], set()).add(group_id)
     return {pk: frozenset(groups) for pk, groups in found.items()}
-
-
-def seat_counts(tournament: Tournament) -> dict[int, SeatCount]:
-    """Seats per division id."""
-    rows = (
-        Seat.objects.filter(division__tournament=tournament)
-        .values("division_id")
-        .annotate(seats=Count("pk"), reserved=Count("reserved_for"))
-    )
-    found = {row["division_id"]: SeatCount(**row) for row in rows}
-    return {pk: found.get(pk, SeatCount(pk, 0, 0)) for pk in tournament.divisions.values_list("pk", flat=True)}
 
 
 def database_now() -> datetime:
