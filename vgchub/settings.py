@@ -76,6 +76,7 @@ INSTALLED_APPS = [
     "accounts",
     "tournaments",
     "registrations",
+    "lottery",
     "payments",
     "reports",
     "vgchub",
