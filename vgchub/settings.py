@@ -43,6 +43,19 @@ STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="")  # empty: Stripe itself
 STRIPE_CHECKOUT_ORIGIN = env.str("STRIPE_CHECKOUT_ORIGIN", default=STRIPE_API_BASE or "https://checkout.stripe.com")
 STRIPE_WEBHOOK_SECRET = env.str("STRIPE_WEBHOOK_SECRET", default="")
 
+# Who is asked for a round of drand, one after the other: relays of different owners, none of which has to be trusted.
+DRAND_RELAYS = env.list(
+    "DRAND_RELAYS",
+    default=[
+        "https://api.drand.sh",
+        "https://drand.cloudflare.com",
+        "https://api2.drand.sh",
+        "https://api3.drand.sh",
+    ],
+)
+# Another chain than quicknet: what its relays answer at /{chain-hash}/info, as JSON.
+DRAND_CHAIN = env.json("DRAND_CHAIN", default={})
+
 # --- Django --------------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
