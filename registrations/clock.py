@@ -32,7 +32,8 @@ WHERE t.published_at <= now() AND t.cancelled_at IS NULL AND t.paused_at IS NULL
     EXISTS (SELECT FROM registrations_queueentry e
             WHERE e.tournament_id = t.id AND e.state = 'OFFERED' AND e.offer_expires_at <= now()
               AND (e.checkout_at IS NULL OR e.hold_until <= now()))
-    OR (t.offers_end_at > now() AND (t.mode = 'FIRST_COME' OR t.drawn_at IS NOT NULL)
+    OR (t.offers_end_at > now() AND (t.mode = 'FIRST_COME' OR t.drawn_at <= now()
+             - CASE WHEN t.mode = 'LOTTERY' THEN make_interval(mins => t.objection_minutes) ELSE interval '0' END)
         AND EXISTS (SELECT FROM tournaments_seat s JOIN tournaments_division d ON d.id = s.division_id
                     WHERE d.tournament_id = t.id
                       AND NOT EXISTS (SELECT FROM registrations_queueentry e WHERE e.seat_id = s.id)

@@ -201,10 +201,21 @@ class QueueEntry(models.Model):
         triggers = [
             pgtrigger.FSM(name="state_machine", field="state", transitions=[(str(a), str(b)) for a, b in TRANSITIONS]),
             pgtrigger.ReadOnly(name="identity", fields=["public_id", "tournament", "player", "number", "joined_at"]),
-            pgtrigger.Protect(
+            pgtrigger.Trigger(
+                # A place is for good, but for one that a draw gave which is declared void before the first offer.
                 name="place_stays",
                 operation=pgtrigger.Update,
+                when=pgtrigger.Before,
                 condition=pgtrigger.Q(old__place__isnull=False) & pgtrigger.Q(old__place__df=pgtrigger.F("new__place")),
+                func="""
+                    IF NEW.place IS NULL AND OLD.offer_number IS NULL AND EXISTS (
+                        SELECT FROM tournaments_tournament t
+                        WHERE t.id = NEW.tournament_id AND t.mode <> 'FIRST_COME' AND t.drawn_at IS NULL
+                    ) THEN
+                        RETURN NEW;
+                    END IF;
+                    RAISE EXCEPTION 'a place stays' USING ERRCODE = 'check_violation';
+                """,
             ),
             pgtrigger.Protect(
                 name="ended_is_over",

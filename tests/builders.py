@@ -93,15 +93,22 @@ def make_tournament(
         "closes_at": closes_at,
         "seals_at": closes_at if mode == Mode.LOTTERY else None,
         "offers_end_at": closes_at + timedelta(days=2),
+        "objection_minutes": 0,
         "starts_at": closes_at + timedelta(days=20),
         "ends_at": closes_at + timedelta(days=21),
         "published_at": min(now(), opens_at) - timedelta(days=7) if published else None,
         **fields,
     }
+    # What stands still for a draw is made before it does.
+    if values.get("drawn_at"):
+        values.setdefault("entries_sealed_at", values["drawn_at"])
+    stands = {name: values.pop(name) for name in ("draw_opened_at", "entries_sealed_at", "drawn_at") if name in values}
     tournament = Tournament.objects.create(**values)
     numbers = seats if isinstance(seats, dict) else dict.fromkeys(divisions, seats)
     for code, number in numbers.items():
         make_division(tournament, code, seats=number)
+    Tournament.objects.filter(pk=tournament.pk).update(**stands)
+    tournament.refresh_from_db()
     return tournament
 
 

@@ -13,7 +13,7 @@ from django.db.models import F, Q
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from tournaments import rules
+from tournaments import rules, triggers
 
 
 class Organization(models.Model):
@@ -71,6 +71,11 @@ def _known_time_zone(value: str) -> None:
         )
 
 
+def default_entropy() -> str:
+    """Where this installation's draws get their chance from, unless an organizer says otherwise."""
+    return str(settings.DRAW_ENTROPY)
+
+
 @pghistory.track()
 class Tournament(models.Model):
     """A tournament and the rules by which its seats are given out.
@@ -83,7 +88,15 @@ class Tournament(models.Model):
         FAIR_START = "FAIR_START", _("fair start")
         LOTTERY = "LOTTERY", _("lottery")
 
-    STATE_FIELDS = ("published_at", "entries_sealed_at", "drawn_at", "paused_at", "cancelled_at", "closed_at")
+    class Entropy(models.TextChoices):
+        """Where a draw gets its chance from: see lottery.drawing."""
+
+        DRAND = "DRAND", _("drand: a public source that nobody can foresee or choose")
+        COMMIT_REVEAL = "COMMIT_REVEAL", _("a sealed secret of this site, which works without the network")
+
+    STATE_FIELDS = (
+        "published_at", "draw_opened_at", "entries_sealed_at", "drawn_at", "paused_at", "cancelled_at", "closed_at"
+    )  # fmt: skip
     DRAWN_MODES = (Mode.FAIR_START, Mode.LOTTERY)
 
     organization = models.ForeignKey(Organization, models.PROTECT, related_name="tournaments")
@@ -109,8 +122,26 @@ class Tournament(models.Model):
     closes_at = models.DateTimeField(_("registration closes"))
     seals_at = models.DateTimeField(_("entries are sealed"), null=True, blank=True)
     offers_end_at = models.DateTimeField(_("last offers"))
+    entropy = models.CharField(
+        _("where chance comes from"), max_length=13, choices=Entropy, default=default_entropy, db_default="DRAND"
+    )
+    objection_minutes = models.PositiveSmallIntegerField(
+        _("minutes for objections, in a lottery"),
+        default=30,
+        db_default=30,
+        help_text=_("Offers start so long after the draw; until then a draw can be declared void."),
+    )
+    releases_reserved = models.BooleanField(
+        _("open reserved seats that nobody can take"),
+        default=True,
+        db_default=True,
+        help_text=_(
+            "Once nobody can join any more, a reserved seat that nobody of its group waits for goes to the head of the line."
+        ),
+    )
 
     published_at = models.DateTimeField(_("published"), null=True, blank=True, editable=False)
+    draw_opened_at = models.DateTimeField(null=True, blank=True, editable=False)
     entries_sealed_at = models.DateTimeField(null=True, blank=True, editable=False)
     drawn_at = models.DateTimeField(null=True, blank=True, editable=False)
     paused_at = models.DateTimeField(_("paused"), null=True, blank=True, editable=False)
@@ -185,6 +216,18 @@ class Tournament(models.Model):
                 name="tournament_offers_last",
             ),
             models.CheckConstraint(condition=Q(refund_kept_percent__lte=100), name="tournament_keeps_at_most_all"),
+            models.CheckConstraint(
+                condition=Q(entropy__in=["DRAND", "COMMIT_REVEAL"]), name="tournament_entropy_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(drawn_at=None)
+                | Q(
+                    mode__in=["FAIR_START", "LOTTERY"],
+                    entries_sealed_at__isnull=False,
+                    entries_sealed_at__lte=F("drawn_at"),
+                ),
+                name="tournament_sealed_before_drawn",
+            ),
         ]
         triggers = [
             # Cancelling and ending are for good: nobody was told otherwise.
@@ -197,6 +240,12 @@ class Tournament(models.Model):
                 name="closed_for_good",
                 operation=pgtrigger.Update,
                 condition=pgtrigger.Q(old__closed_at__isnull=False, new__closed_at__isnull=True),
+            ),
+            triggers.frozen_with_entries(
+                tournament="OLD.id", operation=pgtrigger.UpdateOf(*triggers.DRAW_FIELDS), of=triggers.DRAW_FIELDS
+            ),
+            triggers.sealed_until_drawn(
+                tournament="OLD.id", operation=pgtrigger.UpdateOf("closes_at", "seals_at"), of=("closes_at", "seals_at")
             ),
         ]
 
@@ -213,6 +262,15 @@ class Tournament(models.Model):
     @property
     def is_drawn_mode(self) -> bool:
         return self.mode in self.DRAWN_MODES
+
+    @property
+    def offers_begin_at(self) -> datetime | None:
+        """When the order stands for good and offers go down it; None as long as it is to be drawn."""
+        if not self.is_drawn_mode:
+            return self.opens_at
+        if self.drawn_at is None or self.mode == self.Mode.FAIR_START:
+            return self.drawn_at
+        return self.drawn_at + timedelta(minutes=self.objection_minutes)
 
     def times(self, *, early_minutes: int = 0) -> rules.Times:
         """The times of this tournament for somebody who may join `early_minutes` before the rest."""
@@ -261,6 +319,13 @@ class Division(models.Model):
                 name="division_bounds_in_order",
             ),
         ]
+        triggers = [
+            triggers.frozen_with_entries(
+                operation=pgtrigger.Insert
+                | pgtrigger.Delete
+                | pgtrigger.UpdateOf("tournament_id", "code", "born_from", "born_to")
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -301,6 +366,7 @@ class PriorityGroup(models.Model):
             models.UniqueConstraint(fields=["id", "tournament"], name="prioritygroup_with_its_tournament"),
             models.CheckConstraint(condition=Q(tickets__gte=1, tickets__lte=64), name="prioritygroup_tickets_1_to_64"),
         ]
+        triggers = [triggers.frozen_with_entries()]
 
     def __str__(self) -> str:
         return self.name
@@ -370,6 +436,7 @@ class Seat(models.Model):
             models.UniqueConstraint(fields=["division", "number"], name="seat_number_once_per_division"),
             models.UniqueConstraint(fields=["id", "division"], name="seat_with_its_division"),
         ]
+        triggers = [triggers.sealed_until_drawn(tournament=triggers.OF_SEAT)]
 
     def __str__(self) -> str:
         return f"{self.division.name} {self.number}"

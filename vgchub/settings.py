@@ -55,6 +55,8 @@ DRAND_RELAYS = env.list(
 )
 # Another chain than quicknet: what its relays answer at /{chain-hash}/info, as JSON.
 DRAND_CHAIN = env.json("DRAND_CHAIN", default={})
+# Where draws get their chance from, unless a tournament says otherwise: DRAND needs the network, COMMIT_REVEAL does not.
+DRAW_ENTROPY = env.str("DRAW_ENTROPY", default="COMMIT_REVEAL" if LOCAL_MODE else "DRAND")
 
 # --- Django --------------------------------------------------------------------------------------------------
 

@@ -46,6 +46,8 @@ def offer_seats(*, tournament_id: int) -> int:
         tournament = Tournament.objects.locked().get(pk=tournament_id)
         now = database_now()
         limit = _offers_allowed(tournament, now)
+        if limit and tournament.releases_reserved and now >= tournament.closes_at:
+            _release_reserved(tournament)
         pairs = _pairs(tournament, limit) if limit else []
         return _offer(tournament, pairs, now) if pairs else 0
 
@@ -55,7 +57,7 @@ def _offers_allowed(tournament: Tournament, now: datetime) -> int:
     # ANNOUNCED may offer: an early lane's line stands before its tournament's phase says so.
     if tournament.phase(now) in (Phase.DRAFT, Phase.OVER, Phase.CANCELLED):
         return 0
-    if tournament.paused_at is not None or (tournament.is_drawn_mode and tournament.drawn_at is None):
+    if tournament.paused_at is not None or not _order_stands(tournament, now):
         return 0
     per_minute = tournament.offers_per_minute * health.offer_pace()
     if not per_minute:
@@ -63,6 +65,30 @@ def _offers_allowed(tournament: Tournament, now: datetime) -> int:
     period = timedelta(minutes=tournament.offer_batch / per_minute)
     recent = QueueEntry.objects.filter(tournament=tournament, offered_at__gt=now - period).count()
     return max(0, tournament.offer_batch - recent)
+
+
+def _order_stands(tournament: Tournament, now: datetime) -> bool:
+    begin = tournament.offers_begin_at if tournament.is_drawn_mode else now
+    return begin is not None and begin <= now
+
+
+RELEASE = """
+UPDATE tournaments_seat s SET reserved_for_id = NULL
+FROM tournaments_division d
+WHERE d.id = s.division_id AND d.tournament_id = %(tournament)s AND s.reserved_for_id IS NOT NULL
+  AND NOT EXISTS (SELECT FROM registrations_queueentry e WHERE e.seat_id = s.id)
+  AND NOT EXISTS (SELECT FROM registrations_queueentry e
+                  WHERE e.division_id = d.id AND e.group_id = s.reserved_for_id AND e.state = 'WAITING')
+"""
+
+
+def _release_reserved(tournament: Tournament) -> None:
+    """Open the free seats of groups of which nobody waits: nobody can join any more, so nobody is left to take them."""
+    with (
+        pghistory.context(service="release_reserved", reason="nobody of the group is left to take it"),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(RELEASE, {"tournament": tournament.pk})
 
 
 def _pairs(tournament: Tournament, limit: int) -> list[tuple[int, int]]:
@@ -138,9 +164,8 @@ def offer_deadlines(tournament: Tournament, now: datetime) -> rules.Deadlines:
 
 
 def _offer_rules(tournament: Tournament) -> rules.OfferRules:
-    drawn = tournament.drawn_at if tournament.is_drawn_mode else None
     return rules.OfferRules(
-        rush_from=drawn or tournament.opens_at,
+        rush_from=tournament.offers_begin_at or tournament.opens_at,
         rush_minutes=tournament.rush_minutes,
         offer_minutes=tournament.offer_minutes,
         late_offer_hours=tournament.late_offer_hours,

@@ -48,7 +48,9 @@ WITH event AS (
     SELECT w.*, seat.reserved_for_id
     FROM waited w
     JOIN LATERAL (SELECT s.reserved_for_id FROM tournaments_seatevent s
-                  WHERE s.pgh_obj_id = w.seat_id ORDER BY s.pgh_id DESC LIMIT 1) seat ON true
+                  WHERE s.pgh_obj_id = w.seat_id
+                  -- As it was then: a reserved seat may have been opened since.
+                  ORDER BY s.pgh_created_at <= w.offered_at DESC, s.pgh_id DESC LIMIT 1) seat ON true
     WHERE w.offered AND NOT w.granted
 ), passed_over AS MATERIALIZED (
     -- Cheap first: was anybody who stands further back offered a seat before this one was, or went away?

@@ -281,6 +281,26 @@ def _() -> None:
     change(make_tournament(cancelled_at=now()), cancelled_at=None)
 
 
+@breaks("tournament_entropy_known")
+def _() -> None:
+    change(make_tournament(), entropy="A_FRIEND")
+
+
+@breaks("tournament_sealed_before_drawn")
+def _() -> None:
+    change(make_tournament(mode=Mode.LOTTERY), drawn_at=now())
+
+
+@breaks("frozen_with_entries")
+def _() -> None:
+    change(make_tournament(mode=Mode.LOTTERY, draw_opened_at=now()), objection_minutes=1)
+
+
+@breaks("sealed_until_drawn")
+def _() -> None:
+    remove(Seat.objects.filter(division__tournament=make_tournament(mode=Mode.LOTTERY, entries_sealed_at=now()))[0])
+
+
 @breaks("closed_for_good")
 def _() -> None:
     change(make_tournament(closed_at=now()), closed_at=None)
