@@ -20,7 +20,7 @@ than e^-28 (by Bernstein's inequality), so a million entrants cost little more t
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,10 +31,10 @@ Complexes = npt.NDArray[np.complex128]
 Crowd = Mapping[int, int]  # tickets -> how many entries hold that many
 
 TAIL = 28.0  # e^-28 is less than 10^-12: what is less likely is left out
-PRECISION = 1e-9  # to which two integrals, one with half as wide panels, have to agree
+PRECISION = 1e-9  # to which a panel of the integral and its two halves have to agree
 EARLIEST = 1e-13  # before it nobody has arrived: 10^6 entries with 64 tickets make that 10^-5 arrivals
 PANEL_NODES, PANEL_WEIGHTS = np.polynomial.legendre.leggauss(32)
-MOST_PANELS = 1024
+MOST_HALVINGS = 20
 PLAYED_AT_ONCE = 2_000_000  # keys of simulated draws in memory
 
 
@@ -215,33 +215,34 @@ class _Rivals:
 
 
 def _chance(tickets: int, rivals: _Rivals) -> float:
-    """The integral, by Gauss and Legendre on panels that are halved until two results agree.
-
-    Raises ArithmeticError if they never do; the integrand is smooth and the window hugs its fall, so that is a fault.
-    """
+    """The integral. Raises ArithmeticError if it does not settle, which is a fault: the integrand is smooth."""
     if rivals.for_open_seats < rivals.open_seats:
         return 1.0
     if rivals.own is None and rivals.open_seats <= 0:
         return 0.0
+
+    def panel(start: float, end: float) -> float:
+        half = (end - start) / 2
+        times = start + half * (1 + PANEL_NODES)
+        density = tickets * np.exp(-tickets * times)
+        return float(half * PANEL_WEIGHTS @ (density * rivals.leave_a_seat(times)))
+
     start, end = rivals.window(TAIL / tickets)
     before = -math.expm1(-tickets * start)
-    panels, last = 1, math.inf
-    while panels <= MOST_PANELS:
-        value = before
-        for times, weights in _panels(start, end, panels):
-            density = tickets * np.exp(-tickets * times)
-            value += float(weights @ (density * rivals.leave_a_seat(times)))
-        if abs(value - last) < PRECISION:
-            return min(1.0, max(0.0, value))
-        panels, last = panels * 2, value
-    raise ArithmeticError(f"The chance of {tickets} tickets among {rivals} did not settle.")
+    return min(1.0, max(0.0, before + _settled(panel, start, end, panel(start, end))))
 
 
-def _panels(start: float, end: float, panels: int) -> Iterator[tuple[Floats, Floats]]:
-    """(times, weights) of each of so many panels of equal width."""
-    half = (end - start) / panels / 2
-    for number in range(panels):
-        yield start + half * (2 * number + 1 + PANEL_NODES), half * PANEL_WEIGHTS
+def _settled(
+    panel: Callable[[float, float], float], start: float, end: float, whole: float, halvings: int = 0
+) -> float:
+    """The integral by Gauss and Legendre, on panels that are halved where the halves don't agree with the whole yet."""
+    middle = (start + end) / 2
+    left, right = panel(start, middle), panel(middle, end)
+    if abs(left + right - whole) < PRECISION:
+        return left + right
+    if halvings == MOST_HALVINGS:
+        raise ArithmeticError(f"The chance did not settle between {start} and {end}.")
+    return _settled(panel, start, middle, left, halvings + 1) + _settled(panel, middle, end, right, halvings + 1)
 
 
 def _arrived(crowd: Crowd, times: Floats) -> tuple[npt.NDArray[np.int64], Floats]:
