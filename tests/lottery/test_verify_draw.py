@@ -308,19 +308,42 @@ def test_the_first_difference_is_named_by_its_path(verify: Verify, path: str, wr
     assert path.startswith(named) or named == "manifest.divisions[0].seats"
 
 
-def test_a_forged_round_is_detected_by_its_signature(verify: Verify, monkeypatch: pytest.MonkeyPatch) -> None:
-    forged = deepcopy(BUNDLES["tiny"])
-    signature = next(each["signature"] for each in DRAND["rounds"] if each["round"] == 123)
-    forged["entropy"] |= {"signature": signature, "randomness": hashlib.sha256(bytes.fromhex(signature)).hexdigest()}
-    forged = drawn_again(forged)
-    assert first_difference(verify, forged) == "entropy.signature"
+def forged(bundle: dict[str, Any], **entropy: object) -> dict[str, Any]:
+    """Drawn again from another value, with nothing left that does not fit."""
+    wrong = deepcopy(bundle)
+    wrong["entropy"] |= entropy
+    if signature := entropy.get("signature"):
+        wrong["entropy"]["randomness"] = hashlib.sha256(bytes.fromhex(str(signature))).hexdigest()
+    return drawn_again(wrong)
+
+
+def test_another_secret_is_detected_by_the_commitment(verify: Verify) -> None:
+    assert first_difference(verify, forged(BUNDLES["offline"], secret="1" * 64)) == "entropy.secret"
+
+
+def test_another_genuine_round_is_not_the_one_that_was_named(verify: Verify) -> None:
+    other = BUNDLES["regional"]["entropy"]
+    assert first_difference(verify, forged(BUNDLES["tiny"], **other)) == "entropy.round"
+
+
+def test_the_signature_of_another_round_is_detected(verify: Verify) -> None:
+    signature = BUNDLES["regional"]["entropy"]["signature"]
+    assert first_difference(verify, forged(BUNDLES["tiny"], signature=signature)) == "entropy.signature"
 
 
 @pytest.mark.parametrize("signature", ["c" + "0" * 95, "f" * 96, "8" + "0" * 95])
 def test_a_signature_that_is_no_good_point_is_refused(verify: Verify, signature: str) -> None:
-    forged = deepcopy(BUNDLES["tiny"])
-    forged["entropy"] |= {"signature": signature, "randomness": hashlib.sha256(bytes.fromhex(signature)).hexdigest()}
-    assert first_difference(verify, drawn_again(forged)) == "entropy.signature"
+    assert first_difference(verify, forged(BUNDLES["tiny"], signature=signature)) == "entropy.signature"
+
+
+def test_a_signature_outside_the_subgroup_is_refused(verify: Verify) -> None:
+    # The pairing can't tell it from the genuine one, and there are many: whoever could choose one would choose the draw.
+    curve, points = import_module("py_ecc.optimized_bls12_381"), import_module("py_ecc.bls.point_compression")
+    small = curve.multiply(points.decompress_G1(int("8" + "0" * 94 + "4", 16)), curve.curve_order)
+    assert not curve.is_inf(small)
+    genuine = points.decompress_G1(int(BUNDLES["tiny"]["entropy"]["signature"], 16))
+    signature = f"{points.compress_G1(curve.add(genuine, small)):096x}"
+    assert first_difference(verify, forged(BUNDLES["tiny"], signature=signature)) == "entropy.signature"
 
 
 def test_another_chain_needs_its_key(verify: Verify) -> None:
