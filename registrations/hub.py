@@ -11,7 +11,8 @@ from django.conf import settings
 from redis import asyncio as aioredis
 from redis.exceptions import RedisError
 
-from registrations.publisher import line_channel, line_key, moved_text
+from registrations.publisher import line_key, moved_text
+from vgchub.live import tournament_channel
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class Hub:
 
     async def _subscribe(self, *tournament_ids: int) -> None:
         if self.pubsub is not None and tournament_ids:
-            await self.pubsub.subscribe(*(line_channel(pk) for pk in tournament_ids))
+            await self.pubsub.subscribe(*(tournament_channel(pk) for pk in tournament_ids))
 
     async def _listen(self) -> None:
         """For ever; after Redis was away, subscribe again and greet nobody: the next move comes within seconds."""

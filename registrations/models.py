@@ -199,7 +199,12 @@ class QueueEntry(models.Model):
             ),
         ]
         triggers = [
-            pgtrigger.FSM(name="state_machine", field="state", transitions=[(str(a), str(b)) for a, b in TRANSITIONS]),
+            pgtrigger.FSM(
+                name="state_machine",
+                field="state",
+                transitions=[(str(a), str(b)) for a, b in TRANSITIONS],
+                condition=pgtrigger.AnyChange("state"),  # a draw gives a million places and changes no state
+            ),
             pgtrigger.ReadOnly(name="identity", fields=["public_id", "tournament", "player", "number", "joined_at"]),
             pgtrigger.Trigger(
                 # A place is for good, but for one that a draw gave which is declared void before the first offer.

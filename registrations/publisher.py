@@ -11,7 +11,6 @@ from collections import defaultdict, deque
 from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db import connection
 from django.db.models import Q
 from django_redis import get_redis_connection
@@ -21,6 +20,7 @@ from registrations import queries
 from registrations.line import BLOCK, Flow, Lane, Line, bitmap, block_of, expected_seats, pack
 from tournaments.models import Tournament
 from tournaments.queries import database_now
+from vgchub import live
 
 logger = logging.getLogger(__name__)
 
@@ -35,11 +35,6 @@ Touched = list[tuple[Lane, int, int]]
 def line_key(tournament_id: int) -> str:
     """The Redis hash with the latest line: field `head`, and one for each block."""
     return f"vgchub:line:{tournament_id}"
-
-
-def line_channel(tournament_id: int) -> str:
-    """The Redis channel on which each move of the line is published."""
-    return f"{settings.CHANNEL_PREFIX}:moved:{tournament_id}"
 
 
 def block_field(division_id: int, priority: int, block: int) -> str:
@@ -167,7 +162,7 @@ class LineStore:
     """The latest published line of one tournament, in Redis."""
 
     def __init__(self, tournament_id: int) -> None:
-        self.key, self.channel = line_key(tournament_id), line_channel(tournament_id)
+        self.key, self.channel = line_key(tournament_id), live.tournament_channel(tournament_id)
         self.redis = get_redis_connection("default")
 
     def there(self) -> bool:

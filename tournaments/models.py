@@ -63,6 +63,10 @@ class TournamentQuerySet(models.QuerySet["Tournament"]):
         """FOR UPDATE: whatever decides who gets a seat holds the tournament's row alone, for milliseconds."""
         return self.select_for_update()
 
+    def held(self) -> "TournamentQuerySet":
+        """FOR NO KEY UPDATE: keeps out whoever locks the row, but not who joins; for what takes longer, once entries are sealed."""
+        return self.select_for_update(no_key=True)
+
 
 def _known_time_zone(value: str) -> None:
     if value not in available_timezones():
@@ -242,10 +246,10 @@ class Tournament(models.Model):
                 condition=pgtrigger.Q(old__closed_at__isnull=False, new__closed_at__isnull=True),
             ),
             triggers.frozen_with_entries(
-                tournament="OLD.id", operation=pgtrigger.UpdateOf(*triggers.DRAW_FIELDS), of=triggers.DRAW_FIELDS
+                tournament="OLD.id", operation=triggers.update_of(*triggers.DRAW_FIELDS), of=triggers.DRAW_FIELDS
             ),
             triggers.sealed_until_drawn(
-                tournament="OLD.id", operation=pgtrigger.UpdateOf("closes_at", "seals_at"), of=("closes_at", "seals_at")
+                tournament="OLD.id", operation=triggers.update_of("closes_at", "seals_at"), of=("closes_at", "seals_at")
             ),
         ]
 
@@ -323,7 +327,7 @@ class Division(models.Model):
             triggers.frozen_with_entries(
                 operation=pgtrigger.Insert
                 | pgtrigger.Delete
-                | pgtrigger.UpdateOf("tournament_id", "code", "born_from", "born_to")
+                | triggers.update_of("tournament_id", "code", "born_from", "born_to")
             )
         ]
 

@@ -12,6 +12,10 @@ OPEN = "t.draw_opened_at IS NOT NULL AND statement_timestamp() >= coalesce(t.pre
 SEALED = "t.entries_sealed_at IS NOT NULL AND t.drawn_at IS NULL AND t.cancelled_at IS NULL"
 
 
+def update_of(*fields: str) -> Any:
+    return pgtrigger.UpdateOf(*fields)  # type: ignore[no-untyped-call]
+
+
 def frozen_with_entries(
     tournament: str = "coalesce(NEW.tournament_id, OLD.tournament_id)", operation: Any = ANY, of: tuple[str, ...] = ()
 ) -> Any:

@@ -191,6 +191,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
+    "lottery.tasks.*": {"queue": "draws"},
     "payments.tasks.*": {"queue": "payments"},
     "registrations.tasks.*": {"queue": "mail"},
     "vgchub.tasks.*": {"queue": "mail"},
@@ -207,6 +208,7 @@ CELERY_BEAT_SCHEDULE = {
     },
     "watch_invariants": {"task": "reports.tasks.watch_invariants", "schedule": 300, "options": {"expires": 60}},
     "seal_history": {"task": "reports.tasks.seal_history", "schedule": 10, "options": {"expires": 10}},
+    "look_for_draws": {"task": "lottery.tasks.look", "schedule": 2, "options": {"expires": 2}},
     "sweep_payments": {"task": "payments.tasks.sweep", "schedule": 3, "options": {"expires": 3}},
     "forget_deliveries": {
         "task": "payments.tasks.forget_deliveries",

@@ -9,14 +9,14 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.models import User
-from registrations.models import Heartbeat, Notice, QueueEntry
+from registrations.models import Heartbeat, Notice, QueueEntry, QueueEntryQuerySet
 from registrations.rules import State
 from registrations.services import notices
 from registrations.services.joining import CancelledError, NotInQueueError, any_entry
 from registrations.services.offering import add_time
 from tournaments import rules
 from tournaments.models import Division, Seat, Tournament
-from tournaments.queries import database_now, entry_rules, memberships
+from tournaments.queries import EntryRules, database_now, entry_rules, memberships
 from vgchub import live
 from vgchub.errors import RefusedError
 
@@ -123,31 +123,51 @@ def _take_away(division: Division, group_id: int | None, count: int) -> None:
 def regroup_entries(*, tournament_id: int) -> int:
     """Put waiting entries into the groups that members, criteria and corrections now say; returns how many changed.
 
-    Offered and confirmed entries keep what they were offered with; sealed ones what the manifest says.
+    Offered and confirmed entries keep what they were offered with; sealed and drawn ones what the manifest says.
     """
     with transaction.atomic(), pghistory.context(service="regroup_entries"):
         tournament = Tournament.objects.locked().get(pk=tournament_id)
         if tournament.entries_sealed_at is not None and tournament.drawn_at is None:
             return 0
-        entry = entry_rules(tournament)
-        codes = {division.id: division.code for division in entry.divisions}
-        waiting = QueueEntry.objects.waiting().filter(tournament=tournament).select_related("player").order_by("pk")
-        listed = memberships([e.player for e in waiting], tournament)
-        changed = [
-            e
-            for e in waiting
-            if _regroup(
-                e,
-                rules.group_for(
-                    e.player.facts(memberships=listed.get(e.player_id, frozenset())), codes[e.division_id], entry.groups
-                ),
-                lanes=not tournament.is_drawn_mode,
-            )
-        ]
-        QueueEntry.objects.bulk_update(changed, ["group", "priority"], batch_size=CHUNK)
-        live.tell_many_on_commit(
-            [(e.player.account_id, {"kind": "entry.changed", "entry": e.public_id}) for e in changed]
+        return _regroup_waiting(tournament, QueueEntry.objects.waiting().exclude(place__lt=0))
+
+
+def regroup_sealed(*, tournament_id: int) -> int:
+    """The same for those who wait for the draw, between sealing and the manifest: nobody else changes them, and joins go on."""
+    with transaction.atomic(), pghistory.context(service="regroup_sealed"):
+        tournament = Tournament.objects.held().get(pk=tournament_id)
+        return _regroup_waiting(tournament, QueueEntry.objects.waiting().filter(place=None))
+
+
+def _regroup_waiting(tournament: Tournament, waiting: QueueEntryQuerySet) -> int:
+    entry = entry_rules(tournament)
+    # Who is in a group that was taken away is put out of it elsewhere: a group with entries can't be deleted.
+    if not entry.groups:
+        return 0
+    codes = {division.id: division.code for division in entry.divisions}
+    rows = waiting.filter(tournament=tournament).select_related("player").order_by("pk")
+    changed, last = 0, 0
+    while chunk := list(rows.filter(pk__gt=last)[:CHUNK]):
+        last = chunk[-1].pk
+        changed += _regroup_chunk(tournament, chunk, entry, codes)
+    return changed
+
+
+def _regroup_chunk(tournament: Tournament, chunk: list[QueueEntry], entry: EntryRules, codes: dict[int, str]) -> int:
+    listed = memberships([e.player for e in chunk], tournament)
+    changed = [
+        e
+        for e in chunk
+        if _regroup(
+            e,
+            rules.group_for(
+                e.player.facts(memberships=listed.get(e.player_id, frozenset())), codes[e.division_id], entry.groups
+            ),
+            lanes=not tournament.is_drawn_mode,
         )
+    ]
+    QueueEntry.objects.bulk_update(changed, ["group", "priority"])
+    live.tell_many_on_commit([(e.player.account_id, {"kind": "entry.changed", "entry": e.public_id}) for e in changed])
     return len(changed)
 
 

@@ -13,13 +13,14 @@ from django_redis import get_redis_connection
 from pytest_django import Settings
 
 from registrations.models import QueueEntry
-from registrations.publisher import LinePublisher, LineStore, line_channel
+from registrations.publisher import LinePublisher, LineStore
 from registrations.queries import queue_position
 from registrations.rules import State
 from registrations.services import cancel_entry, leave_queue, offer_seats, pause_tournament
 from registrations.standing import standings
 from tests.builders import make_entry, make_group, make_player, make_staff, make_tournament
 from tournaments.models import Tournament
+from vgchub.live import tournament_channel
 
 pytestmark = pytest.mark.django_db
 
@@ -39,7 +40,7 @@ class Listener:
 
     def __init__(self, tournament: Tournament) -> None:
         self.pubsub = get_redis_connection("default").pubsub(ignore_subscribe_messages=True)
-        self.pubsub.subscribe(line_channel(tournament.pk))
+        self.pubsub.subscribe(tournament_channel(tournament.pk))
         self.pubsub.get_message(timeout=1)
 
     def texts(self) -> list[Any]:

@@ -10,7 +10,7 @@ from vgchub.local.child import Spec
 from vgchub.local.fingerprint import HOUSE
 from vgchub.local.ports import answers
 
-QUEUES = "default,payments,mail"
+QUEUES = "default,payments,mail,draws"
 
 
 @dataclass(frozen=True)
