@@ -3,6 +3,7 @@
 It takes half a second to import and about one to check, so it is imported where a signature is checked.
 """
 
+import sys
 from hashlib import sha256
 from typing import Any
 
@@ -11,6 +12,9 @@ from py_ecc.bls.hash_to_curve import hash_to_G1
 from py_ecc.bls.point_compression import decompress_G1
 from py_ecc.fields import optimized_bls12_381_FQ12
 from py_ecc.optimized_bls12_381 import G2, final_exponentiate, neg, pairing
+
+# py_ecc lets Python recurse a hundred thousand levels deep, and then JSON nested that deeply, from whomever, crashes the process.
+sys.setrecursionlimit(1000)  # Python's default
 
 DST = b"BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_"
 SIGNATURE_BYTES = 48

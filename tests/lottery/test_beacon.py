@@ -2,6 +2,8 @@
 
 import json
 import logging
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -282,3 +284,17 @@ def test_the_tests_relay_tells_of_its_chain_in_the_shape_of_the_real_ones(relay:
 @pytest.mark.parametrize("path", ["/public/77", f"/{QUICKNET.hash}/public/77", "/"])
 def test_the_tests_relay_knows_no_other_chain(path: str, relay: Relay) -> None:
     assert requests.get(relay.url + path, timeout=5).status_code == 404
+
+
+def test_checking_signatures_leaves_the_process_safe_from_deeply_nested_json() -> None:
+    # In a process of its own, because it would not survive.
+    program = """
+import json
+from lottery import bls
+try:
+    json.loads("[" * 100_000)
+except RecursionError:
+    print("refused")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "refused\n")
