@@ -1,6 +1,7 @@
 """What organizers and the end of registration do to a whole queue. All hold the tournament's row alone."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
 import pghistory
 from django.db import transaction
@@ -9,6 +10,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.models import User
+from accounts.rules import PlayerFacts
 from registrations.models import Heartbeat, Notice, QueueEntry, QueueEntryQuerySet
 from registrations.rules import State
 from registrations.services import notices
@@ -16,11 +18,12 @@ from registrations.services.joining import CancelledError, NotInQueueError, any_
 from registrations.services.offering import add_time
 from tournaments import rules
 from tournaments.models import Division, Seat, Tournament
-from tournaments.queries import EntryRules, database_now, entry_rules, memberships
+from tournaments.queries import EntryRules, database_now, entry_rules, listed
 from vgchub import live
 from vgchub.errors import RefusedError
 
 CHUNK = 1000
+READ = 10_000
 # Shorter silences are restarts, which a player hardly notices.
 SILENCE = timedelta(seconds=30)
 
@@ -139,44 +142,73 @@ def regroup_sealed(*, tournament_id: int) -> int:
         return _regroup_waiting(tournament, QueueEntry.objects.waiting().filter(place=None))
 
 
+class Grouped(NamedTuple):
+    """An entry as it is grouped, with what its group depends on. A model for each of a hundred thousand would take seconds."""
+
+    pk: int
+    group_id: int | None
+    priority: int
+    division_id: int
+    player: int
+    player_id: str
+    player_id_state: str
+    birth_date: date
+    country: str
+    championship_points: int
+    best_placement: int | None
+    seasons_played: int
+
+    def facts(self, memberships: frozenset[int]) -> PlayerFacts:
+        return PlayerFacts(*self[7:], memberships)
+
+
+GROUPED = (
+    "pk", "group", "priority", "division", "player", "player__player_id", "player__player_id_state", "player__birth_date",
+    "player__country", "player__championship_points", "player__best_placement", "player__seasons_played",
+)  # fmt: skip
+
+
 def _regroup_waiting(tournament: Tournament, waiting: QueueEntryQuerySet) -> int:
     entry = entry_rules(tournament)
-    # Who is in a group that was taken away is put out of it elsewhere: a group with entries can't be deleted.
+    # Without groups there is nothing to do: a group that has entries can't be deleted.
     if not entry.groups:
         return 0
-    codes = {division.id: division.code for division in entry.divisions}
-    rows = waiting.filter(tournament=tournament).select_related("player").order_by("pk")
+    rows = waiting.filter(tournament=tournament).order_by("pk").values_list(*GROUPED)
     changed, last = 0, 0
-    while chunk := list(rows.filter(pk__gt=last)[:CHUNK]):
+    while chunk := [Grouped(*row) for row in rows.filter(pk__gt=last)[:READ]]:
         last = chunk[-1].pk
-        changed += _regroup_chunk(tournament, chunk, entry, codes)
+        moved = _moved(tournament, chunk, entry)
+        changed += len(moved)
+        for start in range(0, len(moved), CHUNK):
+            _regroup(tournament, dict(moved[start : start + CHUNK]))
     return changed
 
 
-def _regroup_chunk(tournament: Tournament, chunk: list[QueueEntry], entry: EntryRules, codes: dict[int, str]) -> int:
-    listed = memberships([e.player for e in chunk], tournament)
-    changed = [
-        e
+def _moved(tournament: Tournament, chunk: list[Grouped], entry: EntryRules) -> list[tuple[int, rules.Group | None]]:
+    """(pk, group) of the entries that belong to another group than the one they stand in."""
+    codes = {division.id: division.code for division in entry.divisions}
+    lists = listed(((e.player, e.player_id, e.player_id_state) for e in chunk), tournament)
+    now = (
+        (e, rules.group_for(e.facts(lists.get(e.player, frozenset())), codes[e.division_id], entry.groups))
         for e in chunk
-        if _regroup(
-            e,
-            rules.group_for(
-                e.player.facts(memberships=listed.get(e.player_id, frozenset())), codes[e.division_id], entry.groups
-            ),
-            lanes=not tournament.is_drawn_mode,
-        )
-    ]
-    QueueEntry.objects.bulk_update(changed, ["group", "priority"])
-    live.tell_many_on_commit([(e.player.account_id, {"kind": "entry.changed", "entry": e.public_id}) for e in changed])
-    return len(changed)
+    )
+    return [(e.pk, group) for e, group in now if (e.group_id, e.priority) != _group_and_lane(group, tournament)]
 
 
-def _regroup(entry: QueueEntry, group: rules.Group | None, *, lanes: bool) -> bool:
-    """Set the entry's group, and its lane where there are any; returns whether that is a change."""
-    before = (entry.group_id, entry.priority)
-    entry.group_id = group.id if group else None
-    entry.priority = group.priority if group and lanes else 0
-    return (entry.group_id, entry.priority) != before
+def _group_and_lane(group: rules.Group | None, tournament: Tournament) -> tuple[int | None, int]:
+    """What an entry of this group has in its row: there are lanes where nothing is drawn."""
+    if group is None:
+        return None, 0
+    return group.id, 0 if tournament.is_drawn_mode else group.priority
+
+
+def _regroup(tournament: Tournament, groups: dict[int, rules.Group | None]) -> None:
+    """Put each entry, by its pk, into its group, and into that group's lane where there are lanes."""
+    entries = list(QueueEntry.objects.filter(pk__in=groups).select_related("player").order_by("pk"))
+    for entry in entries:
+        entry.group_id, entry.priority = _group_and_lane(groups[entry.pk], tournament)
+    QueueEntry.objects.bulk_update(entries, ["group", "priority"])
+    live.tell_many_on_commit([(e.player.account_id, {"kind": "entry.changed", "entry": e.public_id}) for e in entries])
 
 
 def close_due_registrations() -> int:
