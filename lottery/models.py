@@ -38,6 +38,26 @@ def _fixed(name: str, since: str, *fields: str) -> pgtrigger.Protect:
     )
 
 
+def _only_into(name: str, table: str, column: str, done: str, reason: str) -> pgtrigger.Trigger:
+    """Refuses rows that belong (by `column`) to a row of `table` that is `done`.
+
+    One look for all rows of a statement: a million looks would take longer than the draw.
+    """
+    return pgtrigger.Trigger(
+        name=name,
+        level=pgtrigger.Statement,
+        operation=pgtrigger.Insert,
+        when=pgtrigger.After,
+        referencing=pgtrigger.Referencing(new="added"),  # type: ignore[no-untyped-call]
+        func=f"""
+            IF EXISTS (SELECT FROM {table} whole WHERE whole.id IN (SELECT DISTINCT {column} FROM added) AND {done}) THEN
+                RAISE EXCEPTION '{reason}' USING ERRCODE = 'check_violation';
+            END IF;
+            RETURN NULL;
+        """,  # noqa: S608  only names of ours are put in
+    )
+
+
 @pghistory.track(exclude=["secret"])
 class Draw(models.Model):
     """A tournament's draw. OPEN until its entries are sealed, SEALED until the entropy is known, then DRAWN; or VOID.
@@ -117,7 +137,8 @@ class Draw(models.Model):
                 name="draw_sealed_has_its_manifest",
             ),
             models.CheckConstraint(
-                condition=Q(drawn_at=None, seed="") | (Q(drawn_at__gte=F("sealed_at")) & ~Q(seed="")),
+                condition=Q(drawn_at=None, seed="")
+                | (Q(drawn_at__isnull=False, sealed_at__isnull=False, drawn_at__gte=F("sealed_at")) & ~Q(seed="")),
                 name="draw_drawn_has_its_seed",
             ),
             models.CheckConstraint(
@@ -229,7 +250,13 @@ class DrawEntry(models.Model):
             models.CheckConstraint(condition=Q(tickets__gte=1, tickets__lte=64), name="drawentry_tickets_1_to_64"),
             models.CheckConstraint(
                 condition=Q(key=None, rank=None, division_rank=None)
-                | Q(key__isnull=False, rank__gte=1, division_rank__gte=1),
+                | Q(
+                    key__isnull=False,
+                    rank__isnull=False,
+                    division_rank__isnull=False,
+                    rank__gte=1,
+                    division_rank__gte=1,
+                ),
                 name="drawentry_key_and_rank_together",
             ),
         ]
@@ -242,20 +269,8 @@ class DrawEntry(models.Model):
             ),
         ]
         triggers = [
-            pgtrigger.Trigger(
-                # One look for all rows of a statement: a million looks would take longer than the draw.
-                name="drawentry_of_open_draw",
-                level=pgtrigger.Statement,
-                operation=pgtrigger.Insert,
-                when=pgtrigger.After,
-                referencing=pgtrigger.Referencing(new="added"),  # type: ignore[no-untyped-call]
-                func="""
-                    IF EXISTS (SELECT FROM lottery_draw d
-                               WHERE d.id IN (SELECT DISTINCT draw_id FROM added) AND d.state <> 'OPEN') THEN
-                        RAISE EXCEPTION 'the entries of this draw are sealed' USING ERRCODE = 'check_violation';
-                    END IF;
-                    RETURN NULL;
-                """,
+            _only_into(
+                "drawentry_of_open_draw", "lottery_draw", "draw_id", "whole.state <> 'OPEN'", "its entries are sealed"
             ),
             pgtrigger.Protect(
                 name="drawentry_stays",
@@ -288,6 +303,9 @@ class LeftOut(models.Model):
         ]
         indexes = [models.Index(fields=["draw"], name="leftout_of_draw")]
         triggers = [
+            _only_into(
+                "leftout_of_open_draw", "lottery_draw", "draw_id", "whole.state <> 'OPEN'", "its entries are sealed"
+            ),
             pgtrigger.Protect(name="leftout_stays", operation=pgtrigger.Update),
             pgtrigger.Protect(name="leftout_never_deleted", operation=pgtrigger.Delete),
         ]
@@ -332,6 +350,13 @@ class DrawFilePart(models.Model):
         ordering = ["file", "number"]
         constraints = [models.UniqueConstraint(fields=["file", "number"], name="drawfilepart_number_once")]
         triggers = [
+            _only_into(
+                "drawfilepart_of_unfinished_file",
+                "lottery_drawfile",
+                "file_id",
+                "whole.sha256 <> ''",
+                "it is published",
+            ),
             pgtrigger.Protect(name="drawfilepart_stays", operation=pgtrigger.Update),
             pgtrigger.Protect(name="drawfilepart_never_deleted", operation=pgtrigger.Delete),
         ]
