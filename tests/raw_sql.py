@@ -1,6 +1,6 @@
 """What somebody with a SQL prompt could try: rows written past the ORM and the services, and what the database says to it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,13 +14,39 @@ from registrations.rules import ENDED, SEATED, State
 from tests.builders import now
 from tournaments.models import Seat
 
-APPS = ("accounts", "tournaments", "registrations")
+APPS = ("accounts", "tournaments", "registrations", "lottery")
+# What writes history is seen working in test_history.
+HISTORY = {"insert_insert", "update_update", "delete_delete"}
 
 
 def our_models(*, events: bool = False) -> list[type[models.Model]]:
     """The models of these apps; with `events`, those of their history instead."""
     found = [model for app in APPS for model in apps.get_app_config(app).get_models()]
     return [model for model in found if hasattr(model, "pgh_tracked_model") == events]
+
+
+class Tries(dict[str, Callable[[], None]]):
+    """The name of a constraint or trigger, and a function that tries what it forbids."""
+
+    def breaks(self, name: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
+        """The function tries what the constraint or trigger `name` forbids."""
+
+        def add(attempt: Callable[[], None]) -> Callable[[], None]:
+            assert name not in self
+            self[name] = attempt
+            return attempt
+
+        return add
+
+
+def names_of(*apps_: str) -> set[str]:
+    """The constraints and triggers of these apps' models, without those that write history."""
+    names = set()
+    for model in our_models():
+        if model._meta.app_label in apps_:
+            names |= {constraint.name for constraint in model._meta.constraints}
+            names |= {trigger.name for trigger in getattr(model._meta, "triggers", [])}
+    return names - HISTORY
 
 
 def columns_in(state: State, seat: Seat | None) -> dict[str, object]:

@@ -1,9 +1,9 @@
 """What must never be written, cannot be: each constraint and trigger of the database is tried with plain SQL.
 
-Those of accounts are tried in tests/accounts. A constraint without a test here fails `test_every_constraint_and_trigger_is_tried`.
+Those of accounts are tried in tests/accounts, those of draws in tests/lottery.
+A constraint without a test here fails `test_every_constraint_and_trigger_is_tried`.
 """
 
-from collections.abc import Callable
 from datetime import date, timedelta
 
 import pytest
@@ -24,39 +24,21 @@ from tests.builders import (
     make_user,
     now,
 )
-from tests.raw_sql import change, columns_in, copy, our_models, refused, remove
+from tests.raw_sql import Tries, change, columns_in, copy, names_of, our_models, refused, remove
 from tournaments.models import Membership, Seat, Tournament
 from vgchub.constraints import ForeignKeyTogether
 
 pytestmark = pytest.mark.django_db
 
-# What writes history is seen working in test_history.
-HISTORY = {"insert_insert", "update_update", "delete_delete"}
 # The other end of a foreign key over two columns: unique already by their id, and needed by PostgreSQL in so many words.
 ENDS_OF_FOREIGN_KEYS = {"division_with_its_tournament", "prioritygroup_with_its_tournament", "seat_with_its_division"}
 
-TRIES: dict[str, Callable[[], None]] = {}
-
-
-def breaks(name: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
-    """The function tries what the constraint or trigger `name` forbids."""
-
-    def add(attempt: Callable[[], None]) -> Callable[[], None]:
-        assert name not in TRIES
-        TRIES[name] = attempt
-        return attempt
-
-    return add
-
-
-def names_of(model: type[models.Model]) -> set[str]:
-    triggers = {trigger.name for trigger in getattr(model._meta, "triggers", [])}
-    return {constraint.name for constraint in model._meta.constraints} | (triggers - HISTORY)
+TRIES = Tries()
+breaks = TRIES.breaks
 
 
 def test_every_constraint_and_trigger_is_tried() -> None:
-    here = [model for model in our_models() if model._meta.app_label in ("tournaments", "registrations")]
-    assert set(TRIES) | ENDS_OF_FOREIGN_KEYS == set().union(*(names_of(model) for model in here))
+    assert set(TRIES) | ENDS_OF_FOREIGN_KEYS == names_of("tournaments", "registrations")
 
 
 @pytest.mark.parametrize("name", TRIES)
