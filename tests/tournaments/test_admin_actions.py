@@ -1,5 +1,6 @@
 """What organizers do to a running tournament: each action asks on a page, needs its reason, and calls one service."""
 
+import hashlib
 from datetime import timedelta
 from typing import Any
 
@@ -110,6 +111,18 @@ def test_publish(alice: Client, ours: Organization) -> None:
     draft.refresh_from_db()
     assert draft.published_at is not None
     assert said(answer) == ["Published. Everybody can see it now."]
+
+
+def test_publish_opens_the_draw_with_its_commitment(alice: Client, ours: Organization) -> None:
+    draft = make_tournament(
+        organization=ours, published=False, opens_in=timedelta(days=3), mode="LOTTERY", entropy="COMMIT_REVEAL"
+    )
+
+    act(alice, draft, "publish")
+
+    draw = draft.draws.get()
+    assert draw.state == "OPEN"
+    assert hashlib.sha256(bytes.fromhex(draw.secret)).hexdigest() == draw.commitment
 
 
 def test_publish_says_what_is_missing(alice: Client, ours: Organization) -> None:

@@ -40,6 +40,9 @@ PAGE = {
     "closes_at": "2027-02-13T20:00:00",
     "seals_at": "",
     "offers_end_at": "2027-03-10T20:00:00",
+    "entropy": "COMMIT_REVEAL",
+    "objection_minutes": "30",
+    "releases_reserved": "on",
     "fee_minor": "2500",
     "currency": "eur",
     "refund_until": "",
@@ -355,9 +358,10 @@ def test_lottery_leaves_the_waiting_room_behind(alice: Client, ours: Organizatio
 
 
 def test_rules_are_frozen_once_entries_are_open(alice: Client, ours: Organization) -> None:
-    tournament = make_tournament(organization=ours)
+    tournament = make_tournament(organization=ours, entropy="DRAND")
     sent = shown(alice, tournament)
     frozen = {"mode": "LOTTERY", "opens_at": "2030-01-01T00:00:00", "fee_minor": "1", "currency": "usd", "slug": "x"}
+    frozen |= {"entropy": "COMMIT_REVEAL", "objection_minutes": "5", "releases_reserved": ""}
     part = {"divisions-0-name": "Elders", "divisions-TOTAL_FORMS": "1", "divisions-INITIAL_FORMS": "1"}
 
     answer = alice.post(change(tournament), {**sent, **frozen, **part, "venue": "Westfalenhalle"})
@@ -368,6 +372,27 @@ def test_rules_are_frozen_once_entries_are_open(alice: Client, ours: Organizatio
     for name in (*frozen, "organization_id"):
         assert getattr(after, name) == getattr(tournament, name)
     assert tournament.divisions.get().name == "Masters"
+
+
+def test_objections_end_before_the_last_offers(alice: Client, ours: Organization) -> None:
+    sealed = {"mode": "LOTTERY", "closes_at": "2027-03-09T20:00:00", "offers_end_at": "2027-03-10T20:00:00"}
+
+    refused = send(alice, ours, **sealed, objection_minutes="1440")
+    made = send(alice, ours, **sealed, objection_minutes="1439")
+
+    assert errors(refused) == {
+        "objection_minutes": ["The time for objections would go on until after the last offers."]
+    }
+    assert made.status_code == 302
+
+
+def test_what_a_draw_uses_is_shown_where_it_has_a_meaning(alice: Client, ours: Organization) -> None:
+    shown_in = {mode: shown(alice, make_tournament(organization=ours, mode=mode)) for mode in Tournament.Mode.values}
+    pages = {mode: alice.get(change(Tournament.objects.get(mode=mode))).content.decode() for mode in shown_in}
+
+    assert {mode for mode, page in pages.items() if "Where chance comes from" in page} == {"FAIR_START", "LOTTERY"}
+    assert {mode for mode, page in pages.items() if "Minutes for objections" in page} == {"LOTTERY"}
+    assert {mode for mode, page in pages.items() if "Open reserved seats that nobody can take" in page} == set(pages)
 
 
 def test_what_is_sealed_or_over_is_not_opened_again(alice: Client, ours: Organization) -> None:

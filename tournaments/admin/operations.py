@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from unfold.enums import ActionVariant
 
+from lottery import services as lottery
 from payments import services as payments
 from registrations import services as registrations
 from tournaments import services
@@ -33,6 +34,10 @@ from vgchub.admin_asking import Question
 
 RUNNING = {Phase.PREQUEUE, Phase.OPEN, Phase.CLOSED}
 PUBLISHED = {Phase.ANNOUNCED, *RUNNING}
+
+COMMITMENT = _(
+    "With it, the site draws a secret and publishes its fingerprint: so everybody can see later that the secret was not exchanged."
+)
 
 # Which actions are offered when; the services refuse by themselves what can't be done.
 OFFERED_IN: dict[str, set[Phase]] = {
@@ -91,12 +96,14 @@ class TournamentOperations(ScopedAdmin):
         tournament = self.own_or_404(request, object_id)
 
         def perform(_form: forms.Form) -> str:
-            services.publish_tournament(tournament_id=tournament.pk, by=request.user)
+            lottery.publish_tournament(tournament_id=tournament.pk, by=request.user)
             return say("Published. Everybody can see it now.")
 
         text = say("Everybody will see the tournament and when it opens. Until entries open, you can still change it.")
         if tournament.mode == Tournament.Mode.FIRST_COME:
             text = f"{FIRST_COME_WARNING} {text}"
+        elif tournament.entropy == Tournament.Entropy.COMMIT_REVEAL:
+            text = f"{text} {COMMITMENT}"
         return self.ask(request, tournament, Question(_("Publish this tournament?"), text, _("Publish")), perform)
 
     @detail_action(description=_("Make it a draft again"), url_path="withdraw", icon="visibility_off")

@@ -33,6 +33,7 @@ from tournaments.forms import (
 )
 from tournaments.models import Division, PriorityGroup, Tournament
 from tournaments.rules import Phase
+from tournaments.triggers import DRAW_FIELDS
 from vgchub.admin import AdminRequest, ScopedAdmin, ScopedInline, column, reach, site
 
 PHASES = {
@@ -46,14 +47,16 @@ PHASES = {
 }
 
 # What players were told when they entered: not changed once entries are open.
-FROZEN = ("mode", "prequeue_opens_at", "opens_at", "fee_minor", "currency")
+FROZEN = (*DRAW_FIELDS, "fee_minor", "currency")
 
 
-# Fields that have a meaning in one mode only.
-MODE_OF = {
-    "first_come_warning": Tournament.Mode.FIRST_COME,
-    "prequeue_opens_at": Tournament.Mode.FAIR_START,
-    "seals_at": Tournament.Mode.LOTTERY,
+# Fields that have no meaning in every mode.
+MODES_OF = {
+    "first_come_warning": {Tournament.Mode.FIRST_COME},
+    "prequeue_opens_at": {Tournament.Mode.FAIR_START},
+    "seals_at": {Tournament.Mode.LOTTERY},
+    "entropy": set(Tournament.DRAWN_MODES),
+    "objection_minutes": {Tournament.Mode.LOTTERY},
 }
 
 
@@ -162,6 +165,8 @@ class TournamentAdmin(TournamentOperations, ScopedAdmin):
         "first_come_warning": "typeof mode == 'undefined' || mode == 'FIRST_COME'",
         "prequeue_opens_at": "typeof mode == 'undefined' || mode == 'FAIR_START'",
         "seals_at": "typeof mode == 'undefined' || mode == 'LOTTERY'",
+        "entropy": "typeof mode == 'undefined' || mode != 'FIRST_COME'",
+        "objection_minutes": "typeof mode == 'undefined' || mode == 'LOTTERY'",
     }
     list_display = ("name", "phase", "mode", "opens", "seat_count", "organization")
     list_filter = ("organization", "mode")
@@ -181,6 +186,9 @@ class TournamentAdmin(TournamentOperations, ScopedAdmin):
                     ("opens_at", "closes_at"),
                     "seals_at",
                     "offers_end_at",
+                    "entropy",
+                    "objection_minutes",
+                    "releases_reserved",
                 )
             },
         ),
@@ -219,7 +227,7 @@ class TournamentAdmin(TournamentOperations, ScopedAdmin):
         fieldsets = super().get_fieldsets(request, obj)
         if obj is None or (self.has_change_permission(request, obj) and not entries_open(request, obj)):
             return fieldsets
-        useless = {name for name, mode in MODE_OF.items() if mode != obj.mode}
+        useless = {name for name, modes in MODES_OF.items() if obj.mode not in modes}
         return [
             (title, {**options, "fields": [name for name in options["fields"] if name not in useless]})
             for title, options in fieldsets

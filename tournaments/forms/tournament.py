@@ -59,6 +59,10 @@ HELP = {
     "fee_minor": _("In the smallest unit: 2500 is 25.00. 0 is free."),
     "time_zone": _("Of the venue. All times below are meant there."),
     "max_waiting": _("Empty: any number may wait."),
+    "entropy": _(
+        "With drand the draw needs the network, and nobody can know or choose the value it uses. With a sealed secret it works "
+        "without, and players have to trust you not to have tailored the list of entries; the page of the draw tells them so."
+    ),
 }
 
 AT_LEAST_ONE = ("offer_minutes", "payment_minutes", "late_offer_hours")
@@ -137,7 +141,7 @@ class TournamentForm(ChangedFieldsForm):
 
     def _values(self, cleaned: dict[str, Any]) -> dict[str, Any]:
         """What the row would hold: fields that the page showed read-only come from the row."""
-        names = {name for rule in ORDER for name in rule[:2]} | {"mode", *AT_LEAST_ONE}
+        names = {name for rule in ORDER for name in rule[:2]} | {"mode", "objection_minutes", *AT_LEAST_ONE}
         return {
             name: cleaned.get(name) if name in self.fields else getattr(self.instance, name, None)
             for name in names
@@ -173,9 +177,18 @@ class TournamentForm(ChangedFieldsForm):
             yield "prequeue_opens_at", _("Only a fair start has a waiting room. Leave this empty.")
         if values.get("mode") not in (None, Mode.LOTTERY) and values.get("seals_at"):
             yield "seals_at", _("Only a lottery seals its entries. Leave this empty.")
+        if _offers_begin_too_late(values):
+            yield "objection_minutes", _("The time for objections would go on until after the last offers.")
         for name in AT_LEAST_ONE:
             if values.get(name) == 0:
                 yield name, _("At least 1.")
+
+
+def _offers_begin_too_late(values: dict[str, Any]) -> bool:
+    seals_at, offers_end_at, minutes = (values.get(name) for name in ("seals_at", "offers_end_at", "objection_minutes"))
+    if not seals_at or not offers_end_at or minutes is None:
+        return False
+    return bool(seals_at < offers_end_at <= seals_at + timedelta(minutes=minutes))
 
 
 def _earlier(moment: datetime | None, by: timedelta) -> datetime | None:
