@@ -29,7 +29,16 @@ IN_FLIGHT_SECONDS = 10
 REBUILD_SECONDS = 300
 KEPT_SECONDS = 24 * 3600
 
+# More blocks than this are not asked for one by one: a draw touches them all.
+MANY_BLOCKS = 32
+
 Touched = list[tuple[Lane, int, int]]
+
+# A change without a place may have taken it away (a draw was declared void): its block is null, for all of the tournament.
+TOUCHED = """
+SELECT tournament_id, floor(place / %s::numeric)::bigint, max(pgh_id) FROM registrations_queueentryevent
+WHERE pgh_id > %s AND (place IS NOT NULL OR pgh_label = 'update') GROUP BY 1, 2
+"""
 
 
 def line_key(tournament_id: int) -> str:
@@ -69,20 +78,16 @@ class LinePublisher:
         self.heads.clear()
         self.rebuilt_at = time.monotonic()
 
-    def _touched_blocks(self) -> dict[int, set[int]]:
-        """Tournament id -> numbers of the blocks that an event of the last seconds was about."""
+    def _touched_blocks(self) -> dict[int, set[int | None]]:
+        """Tournament id -> numbers of the blocks that an event of the last seconds was about; None is all of them."""
         with connection.cursor() as cursor:
             if not self.seen:
                 cursor.execute("SELECT coalesce(max(pgh_id), 0) FROM registrations_queueentryevent")
                 self.seen.append((time.monotonic(), cursor.fetchone()[0]))
             since = self.seen[0][1]
-            cursor.execute(
-                "SELECT tournament_id, floor(place / %s::numeric)::bigint, max(pgh_id) FROM registrations_queueentryevent"
-                " WHERE pgh_id > %s AND place IS NOT NULL GROUP BY 1, 2",
-                [BLOCK, since],
-            )
+            cursor.execute(TOUCHED, [BLOCK, since])
             rows = cursor.fetchall()
-        touched: dict[int, set[int]] = defaultdict(set)
+        touched: dict[int, set[int | None]] = defaultdict(set)
         for tournament_id, block, _last in rows:
             touched[tournament_id].add(block)
         now = time.monotonic()
@@ -91,10 +96,12 @@ class LinePublisher:
             self.seen.popleft()
         return touched
 
-    def _publish(self, tournament: Tournament, blocks: set[int]) -> bool:
-        first = tournament.pk not in self.lines
+    def _publish(self, tournament: Tournament, blocks: set[int | None]) -> bool:
+        everything = tournament.pk not in self.lines or None in blocks or len(blocks) > MANY_BLOCKS
         line = self.lines.setdefault(tournament.pk, Line())
-        touched = _read_blocks(line, tournament.pk, None if first else blocks)
+        touched = _read_blocks(
+            line, tournament, None if everything else {block for block in blocks if block is not None}
+        )
         head = json.dumps(head_of(tournament, line), separators=(",", ":"))
         store = LineStore(tournament.pk)
         if not store.there():
@@ -107,12 +114,14 @@ class LinePublisher:
         return True
 
 
-def _read_blocks(line: Line, tournament_id: int, blocks: set[int] | None) -> Touched:
+def _read_blocks(line: Line, tournament: Tournament, blocks: set[int] | None) -> Touched:
     """Bring blocks (all of them for None) up to date in every lane; returns those that changed."""
     if blocks is not None and not blocks:
         return []
     places: dict[tuple[Lane, int], list[int]] = defaultdict(list)
-    for division_id, priority, place in queries.waiting_places(tournament_id, blocks, BLOCK):
+    # Before its draw nobody in a lottery has a place, and there may be a million to look at.
+    undrawn = tournament.mode == Tournament.Mode.LOTTERY and tournament.drawn_at is None
+    for division_id, priority, place in [] if undrawn else queries.waiting_places(tournament.pk, blocks, BLOCK):
         places[Lane.of(division_id, priority), block_of(place)].append(place)
     # A place is unique in its tournament, so a block that is touched in one lane is looked at in all of them: an entry that
     # changed its lane has left another one.

@@ -18,7 +18,7 @@ from registrations.queries import queue_position
 from registrations.rules import State
 from registrations.services import cancel_entry, leave_queue, offer_seats, pause_tournament
 from registrations.standing import standings
-from tests.builders import make_entry, make_group, make_player, make_staff, make_tournament
+from tests.builders import make_entry, make_group, make_player, make_staff, make_tournament, now
 from tournaments.models import Tournament
 from vgchub.live import tournament_channel
 
@@ -181,6 +181,19 @@ def test_drawn_places_stand_before_all_who_came_later(publisher: LinePublisher) 
         drawn[1].public_id: 2,
         late.public_id: 3,
     }
+
+
+def test_places_that_a_void_draw_takes_back_leave_the_line(publisher: LinePublisher) -> None:
+    tournament = make_tournament(mode="LOTTERY", drawn_at=now())
+    entries = [make_entry(tournament, place=-n) for n in (3, 2, 1)]
+    publisher.publish_moves()
+    assert set(published_positions(tournament).values()) == {1, 2, 3}
+    Tournament.objects.update(drawn_at=None, entries_sealed_at=None)
+    QueueEntry.objects.update(place=None)
+    publisher.publish_moves()
+    head, _blocks = LineStore(tournament.pk).read([])
+    assert head is not None
+    assert head["divisions"][str(entries[0].division_id)]["lanes"] == [{"lane": 0, "blocks": []}]
 
 
 def test_a_tournament_that_is_far_off_costs_nothing(publisher: LinePublisher) -> None:
