@@ -58,7 +58,7 @@ def _only_into(name: str, table: str, column: str, done: str, reason: str) -> pg
     )
 
 
-@pghistory.track(exclude=["secret"])
+@pghistory.track(exclude=["secret", "asked_at"])
 class Draw(models.Model):
     """A tournament's draw. OPEN until its entries are sealed, SEALED until the entropy is known, then DRAWN; or VOID.
 

@@ -79,7 +79,8 @@ def withdraw_tournament(*, tournament_id: int, by: User, reason: str) -> None:
         tournament = _locked(tournament_id)
         if tournament.entries.exists():
             raise TakingEntriesError
-        Tournament.objects.filter(pk=tournament.pk).update(published_at=None)
+        # Its draw is opened anew with it; until then nothing stands still for one.
+        Tournament.objects.filter(pk=tournament.pk).update(published_at=None, draw_opened_at=None)
 
 
 def set_message(*, tournament_id: int, message: str, by: User) -> None:

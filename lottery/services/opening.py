@@ -53,12 +53,15 @@ def open_draw(*, tournament_id: int) -> Draw | None:
     with transaction.atomic(), pghistory.context(service="open_draw"):
         tournament = Tournament.objects.locked().get(pk=tournament_id)
         standing = tournament.draws.standing().first()
-        if standing is not None and (standing.state != Draw.State.OPEN or _fits(standing, tournament)):
-            return standing
         now = database_now()
-        if standing is not None:
+        if standing is not None and standing.state == Draw.State.OPEN and not _fits(standing, tournament):
             _replace(standing, now)
-        return new_draw(tournament, now) if tournament.is_drawn_mode else None
+            standing = None
+        if standing is None and tournament.is_drawn_mode:
+            standing = new_draw(tournament, now)
+        opened_at = tournament.draw_opened_at or now
+        Tournament.objects.filter(pk=tournament_id).update(draw_opened_at=opened_at if standing else None)
+        return standing
 
 
 def _fits(draw: Draw, tournament: Tournament) -> bool:
@@ -74,7 +77,7 @@ def new_draw(tournament: Tournament, now: datetime, supersedes: Draw | None = No
     """Open the next draw; the caller holds the tournament's row. With commit-reveal, its secret is made here and kept."""
     secret = secrets.token_bytes(32)
     commits = tournament.entropy == COMMIT_REVEAL
-    draw = Draw.objects.create(
+    return Draw.objects.create(
         tournament=tournament,
         number=tournament.draws.count() + 1,
         kind=KINDS[Tournament.Mode(tournament.mode)],
@@ -84,5 +87,3 @@ def new_draw(tournament: Tournament, now: datetime, supersedes: Draw | None = No
         opened_at=now,
         supersedes=supersedes,
     )
-    Tournament.objects.filter(pk=tournament.pk, draw_opened_at=None).update(draw_opened_at=now)
-    return draw

@@ -15,6 +15,7 @@ from lottery.models import Draw, DrawFile
 from lottery.queries import divisions_of, plain_bytes, ranked_in, ranking, sealed_rows
 from lottery.services.files import write_file
 from lottery.services.locking import only_one
+from lottery.services.rounds import published_in_time, round_published_at
 from tournaments.models import Tournament
 from tournaments.queries import database_now
 from vgchub import live
@@ -84,7 +85,7 @@ def run_draw(*, draw_id: int) -> bool:
 
 def _reveal(draw: Draw) -> beacon.Beacon | None:
     """The round that the manifest named; None while it can't be had. No lock is held while relays are asked."""
-    if draw.published_at is None or draw.published_at >= round_published_at(draw):
+    if not published_in_time(draw):
         logger.error(
             "Draw %s published its manifest after round %s was out: it has to be declared void", draw, draw.round
         )
@@ -97,11 +98,6 @@ def _reveal(draw: Draw) -> beacon.Beacon | None:
         return None
 
 
-def round_published_at(draw: Draw) -> datetime:
-    """When drand publishes the round that the manifest names."""
-    return beacon.chain_named(draw.chain).round_published_at(draw.round or 0)
-
-
 def _draw(draw_id: int, found: beacon.Beacon) -> bool:
     """Everything in one transaction: either all have their rank and place, or nobody has."""
     tournament_id = Draw.objects.values_list("tournament", flat=True).get(pk=draw_id)
@@ -112,6 +108,7 @@ def _draw(draw_id: int, found: beacon.Beacon) -> bool:
     draw.randomness, draw.signature = found.randomness, found.signature
     seed = seed_of(bytes.fromhex(draw.manifest_sha256), entropy_bytes(draw.revealed()))
     _rank(draw, seed)
+    _place(draw)
     draw.seed, draw.drawn_at, draw.state = seed.hex(), database_now(), Draw.State.DRAWN
     draw.save()
     Tournament.objects.filter(pk=tournament_id).update(drawn_at=draw.drawn_at)
@@ -133,6 +130,11 @@ def _rank(draw: Draw, seed: bytes) -> None:
         cursor.execute(RANK, {"draw": draw.pk})
         if cursor.rowcount != draw.entrants:
             raise RuntimeError(f"Draw {draw} sealed {draw.entrants} entries and ranked {cursor.rowcount}")
+
+
+def _place(draw: Draw) -> None:
+    """Give everybody who still waits a place in line."""
+    with connection.cursor() as cursor:
         cursor.execute(PLACE, {"draw": draw.pk, "entrants": draw.entrants})
         cursor.execute(PLACE_LEFT_OUT, {"draw": draw.pk})
 

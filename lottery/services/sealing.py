@@ -16,6 +16,7 @@ from lottery.queries import group_codes, head_of, sealed_divisions, sealed_entri
 from lottery.services.errors import DrawNotFoundError, NotDueError
 from lottery.services.files import write_file
 from lottery.services.locking import only_one
+from lottery.services.rounds import published_in_time
 from registrations.services import regroup_sealed
 from tournaments.models import Tournament
 from tournaments.queries import database_now
@@ -127,11 +128,20 @@ def _write_manifest(draw_id: int, tournament_id: int) -> bool:
         draw.divisions = [division.plain() for division in sealed_divisions(tournament)]
         pieces = manifest_pieces(head_of(draw), sealed_entries(draw))
         draw.manifest_sha256 = write_file(draw, DrawFile.Name.MANIFEST, pieces).sha256
-        draw.published_at = database_now()
-        draw.state = Draw.State.SEALED
+        _check_foreign_keys()  # so that nothing long is left to do between the time noted and the commit
+        draw.published_at, draw.state = database_now(), Draw.State.SEALED
+        if draw.uses_drand and not published_in_time(draw):
+            logger.error("Draw %s took so long to seal that its round was out: sealed once more, for a later one", draw)
+            transaction.set_rollback(True)
+            return False
         draw.save()
         live.tell_all_on_commit(tournament.pk, "draw.sealed", draw=draw.public_id, manifest_sha256=draw.manifest_sha256)
     return True
+
+
+def _check_foreign_keys() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
 
 def _seal(draw: Draw) -> int:
