@@ -86,21 +86,21 @@ def sealed_entries(draw: Draw) -> Iterator[Entry]:
 def ranking(draw: Draw) -> Iterator[tuple[bytes, str]]:
     """(key, id) in the order that was drawn; read in chunks."""
     rows = DrawEntry.objects.filter(draw=draw).order_by("rank").values_list("rank", "key", "entry__public_id")
-    for _rank, key, public_id in _down(rows, "rank"):
+    for _rank, key, public_id in in_order(rows, "rank"):
         yield bytes(key), public_id
 
 
 def ranked_in(draw: Draw, division: str) -> Iterator[tuple[str, str | None]]:
     """(id, group) of a division in the order that was drawn; read in chunks."""
     rows = DrawEntry.objects.filter(draw=draw, division=division).order_by("division_rank")
-    for _rank, public_id, group in _down(
+    for _rank, public_id, group in in_order(
         rows.values_list("division_rank", "entry__public_id", "group"), "division_rank"
     ):
         yield public_id, group or None
 
 
-def _down(rows: QuerySet[DrawEntry, Any], by: str) -> Iterator[Any]:
-    """The rows by their ranks, which have no gaps."""
+def in_order(rows: QuerySet[DrawEntry, Any], by: str) -> Iterator[Any]:
+    """The rows by their ranks, which have no gaps; read in chunks."""
     last = 0
     while True:
         chunk = list(rows.filter(**{f"{by}__gt": last, f"{by}__lte": last + CHUNK}))

@@ -14,6 +14,7 @@ from accounts.models import User
 from registrations.models import QueueEntry
 from registrations.rules import State
 from tests.builders import make_entry, make_organizer, make_player, make_staff, make_tournament, make_user
+from tests.lottery import draws
 
 pytestmark = pytest.mark.django_db
 
@@ -40,6 +41,10 @@ TABLE: dict[str, tuple[int, ...]] = {
     "leave": POST_ONLY,
     "step_back_in": POST_ONLY,
     "take_up": POST_ONLY,
+    "tournament_draw": (302, 302, 302, 302, 302, 302),
+    "draw": EVERYBODY,
+    "draw_manifest": EVERYBODY,
+    "draw_bundle": EVERYBODY,
     "queue": (302, 200, 302, 302, 302, 302),  # without an entry there is no place to show: to the tournament
     "entries": SIGNED_IN,
     "entry": OWNER,
@@ -107,6 +112,9 @@ class World:
     roles: dict[str, User | None]
 
     def address(self, name: str) -> str:
+        if "draw" in name:
+            drawn = draws.drawn()
+            return reverse(name, args=[drawn.tournament.slug if name == "tournament_draw" else drawn.public_id])
         given = {
             "slug": self.entry.tournament.slug,
             "public_id": self.entry.public_id,

@@ -2,17 +2,23 @@
 
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
+from django.db import transaction
 from django.test import Client
 from playwright.sync_api import Page
 
+from accounts.models import Player
+from lottery import services
+from lottery.models import Draw
 from registrations.rules import State
-from tests.builders import make_entry, make_player, make_tournament, make_user
+from tests.builders import make_entry, make_group, make_player, make_staff, make_tournament, make_user
+from tests.lottery import draws
 from tests.stage import LiveSite
 from tournaments.models import Tournament
 
@@ -55,9 +61,41 @@ def _make_pages() -> dict[str, Any]:
     lottery = make_tournament(mode="LOTTERY")
     make_entry(lottery, player)
     paths["queue-lottery"] = f"/t/{lottery.slug}/queue/"
+    paths |= _draws(player)
     client = Client()
     client.force_login(account)
     return {"paths": paths, "session": client.cookies[settings.SESSION_COOKIE_NAME].value}
+
+
+def _draws(player: Player) -> dict[str, str]:
+    """The page of a draw in each of its states, and the live page beside it."""
+    paths = {}
+    makes: dict[str, tuple[Callable[[Draw], Draw], dict[str, Any]]] = {
+        "open": (lambda draw: draw, {"opens_in": timedelta(days=-1)}),
+        "sealed": (draws.seal, {"entropy": "DRAND", "objection_minutes": 30}),
+        "drawn": (lambda draw: draws.run(draws.seal(draw)), {"objection_minutes": 30}),
+        "void": (_voided, {}),
+    }
+    for state, (make, rules) in makes.items():
+        # Not to be seen before it is as the test wants it: the running site seals and draws what is due.
+        with transaction.atomic():
+            tournament = draws.to_draw(entries=60, seats=4, name=f"Lottery that is {state}", **rules)
+            make_entry(
+                tournament, player, group=make_group(tournament, members=(player,), tickets=3, reserved={"masters": 2})
+            )
+            make_entry(tournament, make_player(make_user(verified=False)))
+            draw = make(draws.open_for(tournament))
+        paths[f"draw-{state}"] = draw.get_absolute_url()
+        paths[f"queue-of-draw-{state}"] = f"/t/{tournament.slug}/queue/"
+    return paths
+
+
+def _voided(draw: Draw) -> Draw:
+    draw = draws.run(draws.seal(draw))
+    services.propose_void(draw_id=draw.pk, by=make_staff(), reason="A player was left out by mistake.")
+    services.void_draw(draw_id=draw.pk, by=make_staff())
+    draw.refresh_from_db()
+    return draw
 
 
 def _crowd(tournament: Tournament) -> None:

@@ -1,0 +1,141 @@
+"""A draw in words: its rules, where chance comes from, and what it made of somebody."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from lottery.drawing import How
+from lottery.models import Draw, DrawEntry, LeftOut
+from lottery.results import Outcome
+from registrations.rules import State
+from tournaments.models import Tournament
+from tournaments.queries import GroupFacts
+from tournaments.sentences import how_seats_are_given
+from vgchub import words
+
+
+def rules(tournament: Tournament, groups: list[GroupFacts], now: datetime) -> list[str]:
+    """The rules of the draw, a sentence each."""
+    found = [*how_seats_are_given(tournament, now), tickets(groups)]
+    if any(group.reserved for group in groups):
+        found.append(
+            _(
+                "Reserved seats are taken by the first of their group, down the order; who comes after competes for the rest."
+            )
+        )
+        found.append(_released(tournament))
+    if tournament.mode == Tournament.Mode.LOTTERY and tournament.objection_minutes:
+        found.append(
+            ngettext(
+                "Offers start %(n)d minute after the draw; until then it can be questioned, and declared void.",
+                "Offers start %(n)d minutes after the draw; until then it can be questioned, and declared void.",
+                tournament.objection_minutes,
+            )
+            % {"n": tournament.objection_minutes}
+        )
+    return found
+
+
+def tickets(groups: list[GroupFacts]) -> str:
+    """Who has how many tickets."""
+    more = [one.group for one in groups if one.group.tickets > 1]
+    if not more:
+        return _("Everybody has one ticket, so everybody has the same chance.")
+    each = "; ".join(_("%(group)s: %(n)d") % {"group": group.name, "n": group.tickets} for group in more)
+    return _("Everybody has one ticket, these groups have more (%(each)s), and the smallest number of each counts.") % {
+        "each": each
+    }
+
+
+def _released(tournament: Tournament) -> str:
+    if tournament.releases_reserved:
+        return _(
+            "A reserved seat that nobody of its group is left to take goes to the head of the waitlist once registration is over."
+        )
+    return _("A reserved seat that nobody of its group takes stays empty.")
+
+
+def chance_comes_from(draw: Draw) -> list[str]:
+    """Where chance comes from, and who has to be trusted."""
+    if draw.uses_drand:
+        return [
+            _(
+                "Chance comes from drand: independent organizations all over the world together publish a random value every "
+                "few seconds, and none of them can foresee or choose it."
+            ),
+            _(
+                "The sealed entries name a value that is published only later, so nobody, not even this site, could know the "
+                "order when the entries were sealed."
+            ),
+        ]
+    return [
+        _(
+            "Chance comes from a sealed secret of this site: its fingerprint was public before entries opened, so the secret "
+            "could not be exchanged afterwards."
+        ),
+        _("But the organizer has to be trusted not to have tailored the entry list, since this site knew the secret."),
+    ]
+
+
+def outcome(row: DrawEntry, result: Outcome, tournament: Tournament, reach: int | None, now: datetime) -> str:
+    """What the draw made of an entry, in kind words."""
+    division = row.entry.division.name
+    place = row.division_rank or 0
+    drew = ngettext(
+        "You drew place %(place)s for %(seats)s %(division)s seat.",
+        "You drew place %(place)s for %(seats)s %(division)s seats.",
+        result.seats,
+    ) % {"place": words.number(place), "seats": words.number(result.seats), "division": division}
+    return " ".join([drew, *_what_follows(row, result.how(place), tournament, reach, now)])
+
+
+def _what_follows(row: DrawEntry, how: How, tournament: Tournament, reach: int | None, now: datetime) -> list[str]:
+    if row.entry.state != State.WAITING:
+        return []  # the entry's own page says how it went on
+    if how is How.WAITLIST:
+        if reach is None:
+            return [_("You are on the waitlist: seats that are not taken, or given back, go down it.")]
+        return [
+            _("You are on the waitlist; last time, places up to about %(reach)s got a seat.")
+            % {"reach": words.number(roughly(reach))}
+        ]
+    kept = _("That is a seat reserved for your group.") if how is How.RESERVED else _("That is enough for a seat.")
+    return [
+        kept,
+        offers_start(tournament, now) or _("It will be offered to you: keep an eye on this site and your mail."),
+    ]
+
+
+def offers_start(tournament: Tournament, now: datetime) -> str:
+    """When offers start, as long as they haven't; else ""."""
+    begin = tournament.offers_begin_at
+    if begin is None or begin <= now or tournament.cancelled_at:
+        return ""
+    when = words.moment(begin.replace(microsecond=0), ZoneInfo(tournament.time_zone), now=now)
+    return _("Offers start %(when)s; until then the draw can be questioned.") % {"when": when}
+
+
+def roughly(number: int) -> int:
+    """Two figures of it: 643 is about 640."""
+    step = int("1".ljust(len(str(number)) - 1, "0"))
+    return number // step * step
+
+
+def how(kind: How) -> str:
+    """What a place got."""
+    return {How.RESERVED: _("Reserved seat"), How.OPEN: _("Seat"), How.WAITLIST: _("Waitlist")}[kind]
+
+
+def why_left_out(row: LeftOut) -> str:
+    """To the player, why the entry is not in the draw, and where it stands."""
+    why = {
+        LeftOut.Reason.UNVERIFIED: _(
+            "Your entry is not in the draw, because your e-mail address was not proved in time."
+        ),
+        LeftOut.Reason.DISPUTED: _(
+            "Your entry is not in the draw, because its Player ID is claimed by more than one account."
+        ),
+    }[LeftOut.Reason(row.reason)]
+    return f"{why} " + _("It stands behind those who were drawn, in order of arrival.")
