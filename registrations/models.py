@@ -266,8 +266,15 @@ class QueueEntry(models.Model):
         return STATE_KINDS.get(State(self.state), "ended")
 
 
+# Mails that go to a whole crowd at once; they wait while any other is due.
+BULK_KINDS = ("CLOSED", "SEALED", "LEFT_OUT", "DRAWN", "DRAW_VOID")
+
+
 class Notice(models.Model):
-    """A mail that is due, written with the change that it tells of; a worker renders and queues it once."""
+    """A mail that is due, written with the change that it tells of; a worker renders and queues it once.
+
+    `offer_number` says of which offer or, in a mail about a draw, of which of the tournament's draws.
+    """
 
     class Kind(models.TextChoices):
         OFFERED = "OFFERED", _("a seat is offered")
@@ -280,6 +287,10 @@ class Notice(models.Model):
         REJECTED = "REJECTED", _("decided by staff")
         UNSEATED = "UNSEATED", _("the payment failed, the seat is offered again")
         VOIDED = "VOIDED", _("paid too late, nothing was charged")
+        SEALED = "SEALED", _("sealed for the draw")
+        LEFT_OUT = "LEFT_OUT", _("not in the draw")
+        DRAWN = "DRAWN", _("drawn")
+        DRAW_VOID = "DRAW_VOID", _("the draw is void")
 
     entry = models.ForeignKey(QueueEntry, models.CASCADE, related_name="notices", db_index=False)
     kind = models.CharField(max_length=9, choices=Kind)
@@ -291,7 +302,18 @@ class Notice(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["entry", "kind", "offer_number"], name="notice_once"),
         ]
-        indexes = [models.Index(fields=["due_at"], condition=Q(mailed_at=None), name="notice_due")]
+        indexes = [
+            models.Index(
+                fields=["due_at", "id"],
+                condition=Q(mailed_at=None) & ~Q(kind__in=BULK_KINDS),
+                name="notice_due",
+            ),
+            models.Index(
+                fields=["due_at", "id"],
+                condition=Q(mailed_at=None, kind__in=BULK_KINDS),
+                name="notice_bulk_due",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.entry_id}"

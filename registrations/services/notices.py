@@ -5,13 +5,15 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from django.db import transaction
-from django.db.models import F
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F, QuerySet
 from django.template.loader import render_to_string
 from django.urls import reverse
-from post_office import mail
+from post_office.models import PRIORITY, STATUS, Email
+from post_office.utils import parse_emails
 
-from registrations.models import Notice, QueueEntry, QueueEntryQuerySet
+from registrations.models import BULK_KINDS, Notice, QueueEntry, QueueEntryQuerySet
 from registrations.rules import State
 from registrations.tasks import send_notices
 from tournaments.queries import database_now
@@ -23,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 BATCH = 100
 TRY_AGAIN = timedelta(minutes=10)
+BULK_LOCK = 4  # the advisory locks of the clock are 1 and 2, the draw's is 3
+OF_DRAWS = (Notice.Kind.SEALED, Notice.Kind.LEFT_OUT, Notice.Kind.DRAWN, Notice.Kind.DRAW_VOID)
 
 
 def due(entries: Iterable[QueueEntry], kind: Notice.Kind, at: datetime) -> None:
@@ -56,39 +60,64 @@ def postpone(entries: QueueEntryQuerySet, more: timedelta) -> None:
 def send_due_notices() -> int:
     """Render and queue one batch of due mails; returns how many rows were dealt with.
 
-    The warning of an offer's end waits while the tournament is paused: resuming moves both. One that can't be mailed is logged
-    and tried again later, so that it holds nobody else's up.
+    What goes to a whole crowd comes once nothing else is due, and one worker at a time does it: the others stay free for what
+    comes due meanwhile. One that can't be mailed is logged and tried again later, so that it holds nobody else's up.
     """
     with transaction.atomic():
         now = database_now()
-        batch = list(
-            Notice.objects.select_for_update(skip_locked=True, of=("self",))
-            .filter(mailed_at=None, due_at__lte=now)
-            .exclude(kind=Notice.Kind.ENDING, entry__tournament__paused_at__isnull=False)
-            .select_related("entry__tournament", "entry__player__account", "entry__division", "entry__seat")
-            .order_by("due_at")[:BATCH]
-        )
-        done = {notice.pk for notice in batch if _dealt_with(notice, now)}
-        Notice.objects.filter(pk__in=done).update(mailed_at=now)
-        Notice.objects.filter(pk__in={notice.pk for notice in batch} - done).update(due_at=now + TRY_AGAIN)
+        due = Notice.objects.filter(mailed_at=None, due_at__lte=now)
+        batch = _batch(_urgent(due)) or (_batch(_to_crowds(due)) if _only_one() else [])
+        emails, failed = _rendered(batch, now)
+        Email.objects.bulk_create(emails)
+        Notice.objects.filter(pk__in=failed).update(due_at=now + TRY_AGAIN)
+        Notice.objects.filter(pk__in=[notice.pk for notice in batch if notice.pk not in failed]).update(mailed_at=now)
     return len(batch)
 
 
-def _dealt_with(notice: Notice, now: datetime) -> bool:
-    """Queue the mail if what it says is still so; False if it can't be queued, such as to an address that is none."""
-    try:
-        with transaction.atomic():
+def _urgent(due: QuerySet[Notice]) -> QuerySet[Notice]:
+    """The warning of an offer's end waits while the tournament is paused: resuming moves both."""
+    return due.exclude(kind__in=BULK_KINDS).exclude(kind=Notice.Kind.ENDING, entry__tournament__paused_at__isnull=False)
+
+
+def _to_crowds(due: QuerySet[Notice]) -> QuerySet[Notice]:
+    """With what draws say of their entries, which the words of some mails need."""
+    return due.filter(kind__in=BULK_KINDS).prefetch_related("entry__draw_entries__draw", "entry__left_out_of__draw")
+
+
+def _batch(due: QuerySet[Notice]) -> list[Notice]:
+    return list(
+        due.select_for_update(skip_locked=True, of=("self",))
+        .select_related("entry__tournament", "entry__player__account", "entry__division", "entry__seat")
+        .order_by("due_at", "pk")[:BATCH]
+    )
+
+
+def _only_one() -> bool:
+    """Whether this transaction is the one that mails to crowds; until it ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, 0)", [BULK_LOCK])
+        got: bool = cursor.fetchone()[0]
+    return got
+
+
+def _rendered(batch: list[Notice], now: datetime) -> tuple[list[Email], set[int]]:
+    """The mails that say what is still so, and the ids of the notices that can't be mailed, such as to an address that is none."""
+    emails, failed = [], set()
+    for notice in batch:
+        try:
             if _still_true(notice):
-                _queue(notice, now)
-    except Exception:
-        logger.exception("Notice %s can't be mailed; it is tried again", notice.pk)
-        return False
-    return True
+                emails.append(_email(notice, now))
+        except Exception:
+            logger.exception("Notice %s can't be mailed; it is tried again", notice.pk)
+            failed.add(notice.pk)
+    return emails, failed
 
 
 def _still_true(notice: Notice) -> bool:
-    """A mail about an offer that was taken up or is over meanwhile would only confuse."""
+    """A mail about an offer that was taken up or is over meanwhile would only confuse, and so would one about a draw."""
     entry = notice.entry
+    if notice.kind in OF_DRAWS:
+        return entry.state == State.WAITING
     if notice.kind not in (Notice.Kind.OFFERED, Notice.Kind.ENDING, Notice.Kind.UNSEATED):
         return True
     if notice.kind == Notice.Kind.ENDING and entry.checkout_at is not None:
@@ -96,20 +125,35 @@ def _still_true(notice: Notice) -> bool:
     return entry.state == State.OFFERED and entry.offer_number == notice.offer_number
 
 
-def _queue(notice: Notice, now: datetime) -> None:
+def _email(notice: Notice, now: datetime) -> Email:
+    """Made here and not by post_office's own `send`, which takes what is already rendered for one more template.
+
+    Raises ValidationError.
+    """
     entry = notice.entry
-    context = _words(entry, now)
+    context = _words(entry, now) | {"entry": entry, "draw_number": notice.offer_number, "now": now}
     name = f"registrations/mail/{notice.kind.lower()}"
     subject = " ".join(render_to_string(f"{name}_subject.txt", context).split())
     text = render_to_string(f"{name}.txt", context)
-    mail.send(
-        entry.player.account.email,
+    email = Email(
+        from_email=settings.DEFAULT_FROM_EMAIL,
+        to=parse_emails(entry.player.account.email),
         subject=subject,
         message=text,
         html_message=render_to_string("registrations/mail/mail.html", {"subject": subject, "text": text}),
         headers={"X-VGCHub-Entry": entry.public_id},
-        priority="high" if notice.kind == Notice.Kind.OFFERED else "medium",
+        status=STATUS.queued,
+        priority=_priority(notice),
     )
+    email.clean_fields()
+    return email
+
+
+def _priority(notice: Notice) -> int:
+    """The mail queue sends the urgent first, too."""
+    if notice.kind == Notice.Kind.OFFERED:
+        return PRIORITY.high
+    return PRIORITY.low if notice.kind in BULK_KINDS else PRIORITY.medium
 
 
 def _words(entry: QueueEntry, now: datetime) -> dict[str, object]:

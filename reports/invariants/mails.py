@@ -3,10 +3,12 @@
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from registrations.models import BULK_KINDS
 from reports.invariants.asking import Invariant, exceptions, of_tournament
 from reports.invariants.money import calls_overdue
 
 MAILED_WITHIN_MINUTES = 5
+BULK_WITHIN_MINUTES = 180  # a crowd's mails wait while others are due
 
 # The steps of an entry and the notice that each of them owes. Leaving of one's own accord owes none.
 OWED = f"""
@@ -38,7 +40,9 @@ SELECT t.slug, n.kind, count(*) AS mails, min(n.due_at) AS oldest
 FROM registrations_notice n
 JOIN registrations_queueentry e ON e.id = n.entry_id
 JOIN tournaments_tournament t ON t.id = e.tournament_id
-WHERE n.mailed_at IS NULL AND n.due_at < statement_timestamp() - make_interval(mins => %(within)s)
+WHERE n.mailed_at IS NULL
+  AND n.due_at < statement_timestamp()
+      - make_interval(mins => CASE WHEN n.kind = ANY(%(bulk)s) THEN %(bulk_within)s ELSE %(within)s END)
   AND {of_tournament("e.tournament_id")}
 GROUP BY 1, 2 ORDER BY 1, 2
 """  # noqa: S608
@@ -58,6 +62,8 @@ def unsent(tournament_id: int | None) -> list[str]:
             _("%(slug)s: %(mails)s mails %(kind)s are due and not sent, the oldest since %(oldest)s."),
             tournament_id,
             within=MAILED_WITHIN_MINUTES,
+            bulk=list(BULK_KINDS),
+            bulk_within=BULK_WITHIN_MINUTES,
         ),
     ]
 

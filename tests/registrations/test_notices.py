@@ -9,7 +9,7 @@ from post_office.models import PRIORITY, Email
 from registrations import services
 from registrations.models import Notice, QueueEntry
 from registrations.rules import State
-from registrations.services.notices import send_due_notices
+from registrations.services.notices import OF_DRAWS, send_due_notices
 from tests.builders import make_entry, make_player, make_staff, make_tournament, make_user, now
 from tournaments.models import Tournament
 
@@ -42,7 +42,7 @@ def subjects() -> list[str]:
     return list(Email.objects.order_by("pk").values_list("subject", flat=True))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", STANDING)
 def test_each_kind_is_mailed_once_in_plain_words(kind: Notice.Kind) -> None:
     player = make_player(make_user("ash@players.example"), display_name="Ash O'Hara <b>")
     tournament = make_tournament(name="Spring & Summer Cup")
@@ -65,8 +65,16 @@ def test_each_kind_is_mailed_once_in_plain_words(kind: Notice.Kind) -> None:
     assert notice.mailed_at is not None
 
 
-def test_each_kind_of_mail_is_tried_here() -> None:
-    assert set(STANDING) == set(KINDS)
+def test_a_name_is_never_a_template() -> None:
+    name = "{% debug %}{{ tournament }}{%"
+    due(make_entry(make_tournament(name=name), make_player(display_name=name), state=State.CONFIRMED), KINDS.CONFIRMED)
+    send_due_notices()
+    mail = Email.objects.get()
+    assert all(name in text for text in (mail.subject, mail.message, mail.html_message))
+
+
+def test_each_kind_of_mail_is_tried_here_or_with_the_draws() -> None:
+    assert set(STANDING) == set(KINDS) - set(OF_DRAWS)
 
 
 def test_an_offer_comes_before_other_mail() -> None:
