@@ -8,6 +8,8 @@ import pytest
 from django.core.management import call_command
 
 from accounts.models import User
+from lottery.models import Draw
+from registrations.models import QueueEntry
 from registrations.services import join_queue
 from tournaments.models import Tournament
 from tournaments.queries import database_now
@@ -17,7 +19,7 @@ from vgchub.management.demo import make_demo
 pytestmark = pytest.mark.django_db
 
 
-def test_demo_has_tournaments_in_four_situations() -> None:
+def test_demo_has_tournaments_in_five_situations() -> None:
     now = database_now()
     make_demo(now)
     phases = {t.slug: t.phase(now + timedelta(seconds=5)) for t in Tournament.objects.all()}
@@ -25,6 +27,7 @@ def test_demo_has_tournaments_in_four_situations() -> None:
         "friday-cup": Phase.ANNOUNCED,
         "city-championship": Phase.OPEN,
         "regional-lottery": Phase.OPEN,
+        "sunday-lottery": Phase.OPEN,
         "international": Phase.ANNOUNCED,
     }
     assert Tournament.objects.get(slug="friday-cup").phase(now + timedelta(seconds=61)) == Phase.OPEN
@@ -32,7 +35,7 @@ def test_demo_has_tournaments_in_four_situations() -> None:
 
 def test_demo_made_again_keeps_everything_and_opens_in_a_minute_again() -> None:
     now = database_now()
-    first = make_demo(now - timedelta(hours=1))
+    first = make_demo(now - timedelta(hours=1), draws_in=timedelta(hours=2))
     player = User.objects.get(email="player@demo.example")
     cup = Tournament.objects.get(slug="friday-cup")
     join_queue(account=player, tournament=cup, player_ids=[player.players.get().pk])
@@ -41,13 +44,14 @@ def test_demo_made_again_keeps_everything_and_opens_in_a_minute_again() -> None:
 
     assert again == first
     assert set(Tournament.objects.values_list("slug", flat=True)) == {
-        "friday-cup", "friday-cup-2", "city-championship", "regional-lottery", "international",
+        "friday-cup", "friday-cup-2", "city-championship", "regional-lottery", "sunday-lottery",
+        "international",
     }  # fmt: skip
     assert Tournament.objects.get(slug="friday-cup-2").opens_at == now + timedelta(seconds=60)
 
 
 def test_demo_opens_the_same_cup_again_while_nobody_entered() -> None:
-    make_demo(database_now() - timedelta(hours=1))
+    make_demo(database_now() - timedelta(hours=1), draws_in=timedelta(hours=2))
     make_demo(database_now())
     assert Tournament.objects.filter(slug__startswith="friday-cup").count() == 1
 
@@ -57,6 +61,14 @@ def test_demo_prints_logins_that_work() -> None:
     call_command("demo", "--json", stdout=out)
     printed = json.loads(out.getvalue())
     assert printed.pop("crowd_tournament") == "city-championship"
+    assert printed.pop("lottery") == "sunday-lottery"
     assert set(printed) == {"player@demo.example", "organizer@demo.example", "staff@demo.example"}
     for email, password in printed.items():
         assert User.objects.get(email=email).check_password(password)
+
+
+def test_demo_draws_are_open_and_a_dozen_wait_for_the_soonest() -> None:
+    make_demo(database_now())
+    opened = Draw.objects.filter(state=Draw.State.OPEN).values_list("tournament__slug", flat=True)
+    assert set(opened) == {"regional-lottery", "sunday-lottery", "international"}
+    assert QueueEntry.objects.filter(tournament__slug="sunday-lottery", place=None).count() == 12

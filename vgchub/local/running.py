@@ -58,6 +58,7 @@ class Running:
     site: Site
     logins: dict[str, str]
     crowd_tournament: str
+    lottery: str
 
 
 @contextmanager
@@ -83,8 +84,14 @@ def running_site(
         steps = {name: _begin(site, folder, name, *options) for name, options in _first_steps(outside, demo)}
         supervisor.start(*site.processes())
         said = {name: _finish(process, folder, name) for name, process in steps.items()}
-        logins = json.loads(said.get("demo", '{"crowd_tournament": ""}'))
-        yield Running(supervisor, site, crowd_tournament=logins.pop("crowd_tournament"), logins=logins)
+        logins = json.loads(said.get("demo", '{"crowd_tournament": "", "lottery": ""}'))
+        yield Running(
+            supervisor,
+            site,
+            crowd_tournament=logins.pop("crowd_tournament"),
+            lottery=logins.pop("lottery"),
+            logins=logins,
+        )
     finally:
         with _deaf_to_signals():
             supervisor.stop()
@@ -210,6 +217,8 @@ def _introduce(running: Running) -> None:
     for email, password in running.logins.items():
         print(f"  {email.split('@')[0] + ':':<11} {email}  password {password}")
     print(f"  mails:      {running.site.url}/local/mailbox/")
+    if running.lottery:
+        print(f"  a draw in a few minutes: {running.site.url}/t/{running.lottery}/")
     print(f"Logs are in {running.site.folder / 'log'}. Ctrl-C stops everything.\n", flush=True)
 
 

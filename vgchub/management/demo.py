@@ -9,7 +9,8 @@ from allauth.account.models import EmailAddress
 from django.utils.crypto import salted_hmac
 
 from accounts.models import Consent, Player, User
-from registrations.services import set_seats
+from lottery.services import open_draw
+from registrations.services import join_queue, set_seats
 from tournaments.models import Division, Membership, Organization, PriorityGroup, Tournament
 
 TERMS_VERSION = "demo"
@@ -18,18 +19,22 @@ BOUNDS: dict[str, tuple[date | None, date | None]] = {
     "senior": (date(2011, 1, 1), date(2014, 12, 31)),
     "masters": (None, date(2010, 12, 31)),
 }
+ENTRANTS = ("Aiko", "Bruno", "Chiara", "Deniz", "Emil", "Fatima", "Goran", "Hanna", "Ines", "Jonas", "Kofi", "Leila")
 
 
 @dataclass(frozen=True)
 class Demo:
-    """Who can sign in, and which tournament a crowd may play on."""
+    """Who can sign in, which tournament a crowd may play on, and the lottery that is drawn soon."""
 
     logins: dict[str, str]
     crowd_tournament: str
+    lottery: str
 
 
-def make_demo(now: datetime) -> Demo:
-    """Accounts, and tournaments in four situations: one opens in a minute, one is open, one takes lots, one is announced."""
+def make_demo(now: datetime, *, draws_in: timedelta = timedelta(minutes=3)) -> Demo:
+    """Accounts, and tournaments in five situations: one opens in a minute, one is open, one takes lots, one draws them soon, one
+    is announced.
+    """
     organization, _ = Organization.objects.get_or_create(
         slug="demo-league", defaults={"name": "Demo League", "contact_email": "desk@demo.example"}
     )
@@ -45,12 +50,15 @@ def make_demo(now: datetime) -> Demo:
     _opens_in_a_minute(organization, now)
     crowd = _renewed("city-championship", now, lambda slug: _paid(organization, slug, now))
     _renewed("regional-lottery", now, lambda slug: _lottery(organization, slug, now))
+    lottery = _renewed("sunday-lottery", now, lambda slug: _drawn_soon(organization, slug, now, draws_in))
     _renewed("international", now, lambda slug: _announced(organization, slug, now))
+    for tournament in Tournament.objects.filter(organization=organization, draw_opened_at=None, closes_at__gt=now):
+        open_draw(tournament_id=tournament.pk)
     logins = {
         user.email: _password(user.email)
         for user in User.objects.filter(email__endswith="@demo.example").order_by("pk")
     }
-    return Demo(logins, crowd.slug)
+    return Demo(logins, crowd.slug, lottery.slug)
 
 
 def _password(email: str) -> str:
@@ -62,8 +70,12 @@ def _account(email: str, **fields: Any) -> User:
     existing = User.objects.filter(email=email).first()
     if existing:
         return existing
-    user = User.objects.create_user(email, _password(email), **fields)
-    EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
+    return _verified(User.objects.create_user(email, _password(email), **fields))
+
+
+def _verified(user: User) -> User:
+    """With the proved address and the consent that come from signing up."""
+    EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
     User.objects.filter(pk=user.pk).update(email_verified_at=user.joined_at)
     Consent.objects.create(account=user, kind=Consent.Kind.TERMS, text_version=TERMS_VERSION)
     return user
@@ -140,6 +152,40 @@ def _lottery(organization: Organization, slug: str, now: datetime) -> Tournament
     masters = tournament.divisions.get(code="masters")
     set_seats(division_id=masters.pk, seats=10, by=None, reason="Demo data", group_id=veterans.pk)
     return tournament
+
+
+def _drawn_soon(organization: Organization, slug: str, now: datetime, draws_in: timedelta) -> Tournament:
+    """With a dozen who have entered, so that there is something to draw."""
+    tournament = _tournament(
+        organization,
+        slug,
+        {"masters": 4},
+        name="Sunday Lottery",
+        mode=Tournament.Mode.LOTTERY,
+        description="Free. Entries close a few minutes after the site has started, and the draw follows at once.",
+        opens_at=now - timedelta(hours=1),
+        lasts=timedelta(hours=1) + draws_in,
+        published_at=now - timedelta(days=1),
+        objection_minutes=0,
+    )
+    open_draw(tournament_id=tournament.pk)
+    for name in ENTRANTS:
+        player = _entrant(name)
+        join_queue(account=player.account, tournament=tournament, player_ids=[player.pk])
+    return tournament
+
+
+def _entrant(name: str) -> Player:
+    """Somebody made up; nobody can sign in as them."""
+    email = f"{name.lower()}@players.demo.example"
+    account = User.objects.filter(email=email).first() or _verified(User.objects.create_user(email, None))
+    number = 4300001 + ENTRANTS.index(name)
+    player, _ = Player.objects.get_or_create(
+        account=account,
+        player_id=str(number),
+        defaults={"display_name": name, "birth_date": date(2001, 5, 5), "country": "DE"},
+    )
+    return player
 
 
 def _announced(organization: Organization, slug: str, now: datetime) -> Tournament:
