@@ -23,7 +23,7 @@ swagger = csp_update({"style-src": UNSAFE_INLINE})
 
 
 class PublicIdConverter(StringConverter):
-    """An entry's public id: 24 hex digits."""
+    """The public id of an entry or a draw: 24 hex digits."""
 
     regex = "[0-9a-f]{24}"
 
@@ -49,6 +49,7 @@ api = [
 urlpatterns = [
     path("", include("tournaments.urls")),
     path("", include("registrations.urls")),
+    path("", include("lottery.urls")),
     path("", include("accounts.urls")),
     path("", include("payments.urls")),
     path("", include("reports.urls")),
