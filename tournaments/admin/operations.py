@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.db import transaction
-from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as say
@@ -17,6 +16,7 @@ from lottery import services as lottery
 from payments import services as payments
 from registrations import services as registrations
 from tournaments import services
+from tournaments.admin.trying import TrialOperation, seats_by_kind
 from tournaments.forms import (
     FIRST_COME_WARNING,
     CancelForm,
@@ -27,7 +27,7 @@ from tournaments.forms import (
     RemoveMembersForm,
     SeatsForm,
 )
-from tournaments.models import Division, PriorityGroup, Seat, Tournament
+from tournaments.models import Tournament
 from tournaments.rules import Phase
 from vgchub.admin import AdminRequest, ScopedAdmin, detail_action
 from vgchub.admin_asking import Question
@@ -44,6 +44,7 @@ OFFERED_IN: dict[str, set[Phase]] = {
     "publish": {Phase.DRAFT},
     "withdraw": {Phase.ANNOUNCED},
     "write_message": PUBLISHED,
+    "try_rules": {Phase.DRAFT, Phase.ANNOUNCED},
     "change_seats": {Phase.DRAFT, *PUBLISHED},
     "pause": RUNNING,
     "resume": RUNNING,
@@ -52,25 +53,14 @@ OFFERED_IN: dict[str, set[Phase]] = {
 }
 
 
-def seats_by_kind(tournament: Tournament) -> dict[tuple[Division, PriorityGroup | None], int]:
-    """How many seats each division has open to all and for each group, none included."""
-    rows = Seat.objects.filter(division__tournament=tournament).values_list("division", "reserved_for")
-    counted = {(division, group): number for division, group, number in rows.annotate(number=Count("pk"))}
-    groups = [None, *tournament.groups.all()]
-    return {
-        (division, group): counted.get((division.pk, group.pk if group else None), 0)
-        for division in tournament.divisions.all()
-        for group in groups
-    }
-
-
-class TournamentOperations(ScopedAdmin):
+class TournamentOperations(TrialOperation):
     """The actions at the top of a tournament's page."""
 
     actions_detail: ClassVar[tuple[Any, ...]] = (
         "publish",
         "write_message",
         "change_seats",
+        "try_rules",
         {
             "title": _("More"),
             "icon": "more_horiz",
@@ -88,6 +78,8 @@ class TournamentOperations(ScopedAdmin):
     def _offered(found: Any, tournament: Tournament) -> bool:
         name = found.method.original_function_name
         if name in ("pause", "resume") and (tournament.paused_at is None) is (name == "resume"):
+            return False
+        if name == "try_rules" and not tournament.is_drawn_mode:
             return False
         return tournament.phase(timezone.now()) in OFFERED_IN[name]
 
