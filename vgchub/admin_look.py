@@ -21,6 +21,7 @@ NAVIGATION: list[tuple[Any, list[tuple[Any, str, str]]]] = [
         _("Entries"),
         [
             (_("Entries"), "confirmation_number", "registrations_queueentry"),
+            (_("Draws"), "casino", "lottery_draw"),
             (_("Mails to players"), "mail", "registrations_notice"),
         ],
     ),

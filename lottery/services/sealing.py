@@ -79,7 +79,18 @@ def seal_draw(*, draw_id: int, by: User | None = None) -> bool:
             return False
         regrouped = regroup_sealed(tournament_id=tournament_id)
         logger.info("Draw %s: %d entries were put into another group before sealing", draw_id, regrouped)
-        return _write_manifest(draw_id, tournament_id)
+        with pghistory.context(service="seal_draw"):  # regrouping left its own name
+            return _write_manifest(draw_id, tournament_id)
+
+
+def begin_sealing(*, draw_id: int, by: User) -> bool:
+    """Somebody seals the entries: nobody enters from now on. The next look writes the manifest, without this person waiting.
+
+    Returns whether it was done now and not before. Raises:
+        DrawNotFoundError, NotDueError
+    """
+    with pghistory.context(service="seal_draw", by=by.pk):
+        return _close_the_door(draw_id, by_hand=True) is not None
 
 
 def _close_the_door(draw_id: int, *, by_hand: bool) -> int | None:

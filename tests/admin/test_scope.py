@@ -10,6 +10,7 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from accounts.models import User
+from lottery.models import Draw
 from payments.models import Payment, Refund
 from registrations.models import Notice, QueueEntry
 from tests.admin.browsing import untouched
@@ -24,12 +25,14 @@ from tests.builders import (
     make_user,
     now,
 )
+from tests.lottery.draws import open_for, seal
 from tournaments.models import Tournament
 from vgchub.admin import ScopedAdmin, site
 from vgchub.admin_look import NAVIGATION
 
 pytestmark = pytest.mark.django_db
 
+DAY = timedelta(days=1)
 Registered = tuple[type[Model], ScopedAdmin]
 REGISTERED: list[Registered] = sorted(site._registry.items(), key=lambda item: item[0]._meta.label)
 SCOPED = [(model, model_admin) for model, model_admin in REGISTERED if model_admin.scope is not None]
@@ -54,8 +57,14 @@ class House:
         payment = self._payment(entry)
         refund = Refund.objects.create(payment=payment, amount_minor=1, reason=MARK, created_at=now(), due_at=now())
         notice = Notice.objects.create(entry=entry, kind=Notice.Kind.OFFERED, due_at=now())
-        rows: list[Any] = [self.ours, tournament, group, group.members.get(), entry, payment, refund, notice]
+        draw = self._draw()
+        rows: list[Any] = [self.ours, tournament, group, group.members.get(), entry, payment, refund, notice, draw]
         self.rows: dict[type[Model], Any] = {type(row): row for row in rows}
+
+    def _draw(self) -> Draw:
+        raffled = make_tournament(organization=self.ours, name=f"{MARK} lottery", mode="LOTTERY", opens_in=-3 * DAY)
+        make_entry(raffled)
+        return seal(open_for(raffled))
 
     @staticmethod
     def _payment(entry: QueueEntry) -> Payment:
@@ -98,7 +107,7 @@ def test_every_registered_admin_is_scoped_and_each_has_a_row_that_could_leak(hou
 
 
 def test_what_other_packages_register_is_not_on_the_site() -> None:
-    ours = {"accounts", "payments", "registrations", "tournaments"}
+    ours = {"accounts", "lottery", "payments", "registrations", "tournaments"}
 
     assert {model._meta.app_label for model, _admin in REGISTERED} == ours
 
@@ -254,7 +263,7 @@ def test_organizer_of_two_organizations_sees_both(house: House) -> None:
 
     listed = signed_in(house.alice).get(address(Tournament, "changelist"))
 
-    assert set(listed.context["cl"].queryset) == {theirs, house.rows[Tournament]}
+    assert set(listed.context["cl"].queryset) == {theirs, *house.ours.tournaments.all()}
 
 
 def test_rank_is_given_by_superusers_alone() -> None:

@@ -12,7 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import StackedInline, TabularInline
 from unfold.widgets import UnfoldAdminRadioSelectWidget
@@ -315,9 +315,18 @@ class TournamentAdmin(TournamentOperations, ScopedAdmin):
             return _("New: it becomes a draft that only organizers see, until you publish it.")
         phase = PHASES[tournament.phase(timezone.now())]
         paused = _("Offers are paused.") if tournament.paused_at else ""
-        entries = f"{reverse('admin:registrations_queueentry_changelist')}?tournament__id__exact={tournament.pk}"
+        rows = [("registrations_queueentry", _("Its entries"))]
+        if tournament.is_drawn_mode and tournament.draw_opened_at:
+            rows.append(("lottery_draw", _("Its draws")))
+        links = [
+            (reverse(f"admin:{name}_changelist"), tournament.pk, label)  # both lists are narrowed down alike
+            for name, label in rows
+        ]
         return format_html(
-            '{}. {} <a class="text-link" href="{}">{}</a>', str(phase).capitalize(), paused, entries, _("Its entries")
+            "{}. {} {}",
+            str(phase).capitalize(),
+            paused,
+            format_html_join(" ", '<a class="text-link" href="{}?tournament__id__exact={}">{}</a>', links),
         )
 
     @column(description="")
