@@ -10,11 +10,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.models import Player
+from lottery.drawing import How
+from lottery.models import Draw, DrawEntry, LeftOut
+from lottery.results import outcomes_of
 from payments.models import Payment
 from registrations.models import Notice, QueueEntry
 from registrations.queries import DivisionSeats, queue_position, seat_summary
 from registrations.rules import State
 from reports.queries import Moment, entry_steps, place_at_the_end, seat_numbers, staff_timeline
+from reports.sentences import drawn_place
 from tournaments.queries import database_now
 from vgchub import words
 
@@ -25,6 +29,13 @@ OUTCOMES = {
     State.LEFT: gettext_lazy("declined"),
     State.CLOSED: gettext_lazy("ended with the registration"),
     State.REJECTED: gettext_lazy("taken away by staff"),
+}
+
+
+AT_THE_DRAW = {
+    How.RESERVED: gettext_lazy("At the draw that was a seat reserved for its group."),
+    How.OPEN: gettext_lazy("At the draw that was an open seat."),
+    How.WAITLIST: gettext_lazy("At the draw that was %(place)s on the waitlist."),
 }
 
 
@@ -70,7 +81,9 @@ def dossier(entry: QueueEntry) -> Dossier:
 
 
 def _answer(entry: QueueEntry, offers: int, times: _Times) -> Iterator[str]:
+    drawn = _drawn(entry)
     yield from _standing(entry)
+    yield from _draw(entry, drawn)
     if entry.player.account.email_verified_at is None:
         yield _("The account's e-mail address is not verified. Such entries keep their place and are offered nothing.")
     if entry.player.player_id_state == Player.IdState.DISPUTED:
@@ -79,7 +92,7 @@ def _answer(entry: QueueEntry, offers: int, times: _Times) -> Iterator[str]:
         yield ngettext("It was offered a seat once.", "It was offered a seat %(n)d times.", offers) % {"n": offers}
     elif entry.state != State.WAITING:
         yield _("It was never offered a seat.")
-    yield from _how_far_offers_came(entry)
+    yield from _how_far_offers_came(entry, drawn)
     yield from _seats(next(s for s in seat_summary(entry.tournament) if s.division.pk == entry.division_id), times)
 
 
@@ -100,7 +113,29 @@ def _standing(entry: QueueEntry) -> Iterator[str]:
         yield _("It waits for the draw.")
 
 
-def _how_far_offers_came(entry: QueueEntry) -> Iterator[str]:
+def _drawn(entry: QueueEntry) -> DrawEntry | None:
+    """Its place in the draw that counts, if it has one."""
+    if not entry.tournament.is_drawn_mode:
+        return None
+    drawn = DrawEntry.objects.filter(entry=entry, draw__state=Draw.State.DRAWN)
+    return drawn.select_related("draw").first()
+
+
+def _draw(entry: QueueEntry, drawn: DrawEntry | None) -> Iterator[str]:
+    """The place that was drawn, against the seats there were."""
+    if drawn is not None and drawn.division_rank:
+        place, draw = drawn.division_rank, drawn.draw
+        yield drawn_place(place, drawn.division, draw.divisions, entry.division.name)
+        outcome = outcomes_of(draw)[drawn.division]
+        yield AT_THE_DRAW[how := outcome.how(place)] % {
+            "place": words.ordinal(outcome.waitlist_place(place)) if how is How.WAITLIST else ""
+        }
+    elif entry.tournament.is_drawn_mode:
+        for out in LeftOut.objects.filter(entry=entry).exclude(draw__state=Draw.State.VOID):
+            yield _("It was left out of the draw: %(why)s.") % {"why": out.get_reason_display()}
+
+
+def _how_far_offers_came(entry: QueueEntry, drawn: DrawEntry | None) -> Iterator[str]:
     """The last place of its lane that was offered a seat in order: behind it nobody could get one."""
     if entry.place is None:
         return
@@ -115,11 +150,32 @@ def _how_far_offers_came(entry: QueueEntry) -> Iterator[str]:
         division=entry.division_id, priority=entry.priority, place__gt=last, place__lt=entry.place
     ).count()
     if entry.place > last:
-        yield ngettext(
-            "Offers in its lane came to place %(last)d; this entry stands at %(place)d, with %(n)d other between.",
-            "Offers in its lane came to place %(last)d; this entry stands at %(place)d, with %(n)d others between.",
+        came = _division_place(entry, last) if last < 0 else last
+        yield _came_to(between, behind_the_drawn=last < 0 and drawn is None) % {
+            "last": came,
+            "place": drawn.division_rank if drawn else entry.place,
+            "n": between,
+        }
+
+
+def _division_place(entry: QueueEntry, place: int) -> int:
+    """Which place in the division was drawn for the entry that stands at a (negative) place of the tournament's line."""
+    same = DrawEntry.objects.filter(draw__state=Draw.State.DRAWN, entry__tournament=entry.tournament_id)
+    return same.get(entry__place=place).division_rank or 0  # it has one, being drawn
+
+
+def _came_to(between: int, *, behind_the_drawn: bool) -> str:
+    if behind_the_drawn:
+        return ngettext(
+            "Offers in its lane came to place %(last)d of the draw; this entry stands behind the draw, with %(n)d other between.",
+            "Offers in its lane came to place %(last)d of the draw; this entry stands behind the draw, with %(n)d others between.",
             between,
-        ) % {"last": last, "place": entry.place, "n": between}
+        )
+    return ngettext(
+        "Offers in its lane came to place %(last)d; this entry stands at %(place)d, with %(n)d other between.",
+        "Offers in its lane came to place %(last)d; this entry stands at %(place)d, with %(n)d others between.",
+        between,
+    )
 
 
 def _seats(seats: DivisionSeats, times: _Times) -> Iterator[str]:
@@ -159,12 +215,19 @@ def _facts(entry: QueueEntry, times: _Times) -> Iterator[tuple[str, str]]:
     yield _("Lane"), str(entry.priority)
     yield _("Joined"), times(entry.joined_at)
     yield _("Arrival number"), str(entry.number)
-    yield _("Place"), str(entry.place) if entry.place is not None else _("waits for the draw")
+    yield _("Place"), _place(entry)
     yield _("Stepped back in"), times(entry.stepped_back_at)
     yield _("Ended"), times(entry.ended_at)
     yield _("Granted because"), entry.grant_reason
     yield _("Fee waived because"), entry.waiver_reason
     yield _("From the same address"), _others(entry, "address_hash")
+
+
+def _place(entry: QueueEntry) -> str:
+    """Those drawn have negative places, so that they stand before everybody else; the draw's own place says more."""
+    if entry.place is None:
+        return _("waits for the draw")
+    return _("drawn") if entry.place < 0 else str(entry.place)
 
 
 def _others(entry: QueueEntry, column: str) -> str:

@@ -1,7 +1,7 @@
 """What happened to an entry, told from its events."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,28 +11,31 @@ from django.db.models import Model, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.models import User
+from lottery.models import Draw, DrawEntry, LeftOut
 from payments.models import Payment, Refund
 from registrations.models import QueueEntry
 from registrations.rules import State
 from reports import sentences
-from reports.sentences import Names, Row, Words
+from reports.sentences import Names, Part, Row, Words
 from tournaments.models import PriorityGroup, Seat, Tournament
 from tournaments.queries import database_now
 
 # Changes in one transaction have one time: a seat is confirmed because it was paid, and money goes back because it was given up.
 FIRST, SECOND, THIRD = range(3)
 
+SEAT = ("pgh_obj_id", "number", "pgh_context")
 UNTOLD = frozenset({"pgh_id", "pgh_created_at", "pgh_label", "pgh_context", "pgh_context_id", "pgh_obj_id", "id"})
 
 
 @dataclass(frozen=True)
 class Moment:
-    """Something that happened. `kind` names an icon; `source` says who did it and through what, for staff only."""
+    """Something that happened. `kind` names an icon, `link` the draw; `source` says who did it and through what, for staff."""
 
     at: datetime
     kind: str
     text: str
     why: str = ""
+    link: str = ""
     source: str = ""
 
 
@@ -45,7 +48,7 @@ def staff_timeline(entry: QueueEntry) -> list[Moment]:
     """The same with every change, and with who made it, through which service and which address of the site."""
     told = _told(entry, everything=True)
     accounts = _accounts(row for _moment, row in told)
-    return [Moment(moment.at, moment.kind, moment.text, moment.why, _source(row, accounts)) for moment, row in told]
+    return [replace(moment, source=_source(row, accounts)) for moment, row in told]
 
 
 def _told(entry: QueueEntry, *, everything: bool) -> list[tuple[Moment, Row]]:
@@ -57,9 +60,26 @@ def _told(entry: QueueEntry, *, everything: bool) -> list[tuple[Moment, Row]]:
     for before, row in _steps(Tournament, pgh_obj_id=entry.tournament_id):
         if entry.joined_at <= row["pgh_created_at"] <= (entry.ended_at or names.now):
             found += _at(row, FIRST, sentences.of_tournament(before, row))
+    found += _draws(entry, names)
     found += _money(entry, everything=everything)
     found.sort(key=lambda item: item[:3], reverse=True)
-    return [(Moment(at, words.kind, words.text, words.why), row) for at, _rank, _id, words, row in found]
+    return [(Moment(at, words.kind, words.text, words.why, words.link), row) for at, _rank, _id, words, row in found]
+
+
+def _draws(entry: QueueEntry, names: Names) -> Iterator[tuple[datetime, int, int, Words, Row]]:
+    """The draws that it was sealed in, or left out of."""
+    if not entry.tournament.is_drawn_mode:
+        return
+    sealed = DrawEntry.objects.filter(entry=entry)
+    parts = {
+        one.draw_id: Part(one.division, one.tickets, one.rank, one.division_rank)
+        for one in sealed.only("draw_id", "division", "tickets", "rank", "division_rank")
+    }
+    for out in LeftOut.objects.filter(entry=entry):
+        parts[out.draw_id] = Part(left_out=str(out.get_reason_display()))
+    for draw_id, part in parts.items():
+        for before, row in _steps(Draw, pgh_obj_id=draw_id):
+            yield from _at(row, THIRD, sentences.of_draw(before, row, part, names))
 
 
 def _money(entry: QueueEntry, *, everything: bool) -> Iterator[tuple[datetime, int, int, Words, Row]]:
@@ -102,10 +122,11 @@ def _bare(before: Row | None, row: Row) -> Words:
 
 
 def _names(entry: QueueEntry) -> Names:
-    tournament = entry.tournament
+    tournament, seats = entry.tournament, _seats(entry)
     return Names(
         division=entry.division.name,
-        seats=seat_numbers(entry),
+        seats={seat_id: number for seat_id, number, _service in seats},
+        released={seat_id for seat_id, _number, service in seats if service == "release_reserved"},
         groups=dict(PriorityGroup.objects.filter(tournament=tournament).values_list("pk", "name")),
         zone=ZoneInfo(tournament.time_zone),
         now=database_now(),
@@ -115,9 +136,15 @@ def _names(entry: QueueEntry) -> Names:
 
 
 def seat_numbers(entry: QueueEntry) -> dict[int, int]:
-    """The numbers of the seats that an entry was ever offered, by id; from history, since a seat may be taken away."""
+    """The numbers of the seats that an entry was ever offered, by id."""
+    return {seat_id: number for seat_id, number, _service in _seats(entry)}
+
+
+def _seats(entry: QueueEntry) -> list[tuple[int, int, str | None]]:
+    """(id, number, service) of what was ever done to the seats that an entry was offered; a seat may be taken away since."""
     seat_ids = _events(QueueEntry).filter(pgh_obj_id=entry.pk, seat_id__isnull=False).values("seat_id")
-    return dict(_events(Seat).filter(pgh_obj_id__in=seat_ids).values_list("pgh_obj_id", "number"))
+    seats = _events(Seat).filter(pgh_obj_id__in=seat_ids)
+    return [(pk, number, (context or {}).get("service")) for pk, number, context in seats.values_list(*SEAT)]
 
 
 def place_at_the_end(entry: QueueEntry) -> int | None:

@@ -1,13 +1,16 @@
 """What an event says, in words that hold for the player and for staff alike: no "you", exact times, reasons where there are any."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
+from lottery.models import Draw
 from payments.rules import RefundState
 from payments.rules import State as Paid
 from registrations.rules import State
@@ -18,11 +21,12 @@ Row = Mapping[str, Any]  # an event's columns
 
 @dataclass(frozen=True)
 class Words:
-    """`kind` is the icon (and, for states, the colour) that goes with the text."""
+    """`kind` is the icon (and, for states, the colour) that goes with the text; `link` leads to the draw that it tells of."""
 
     kind: str
     text: str
     why: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class Names:
 
     division: str
     seats: Mapping[int, int]  # number by id
+    released: Set[int]  # ids of seats that were opened, since nobody of their group was left
     groups: Mapping[int, str]
     zone: ZoneInfo
     now: datetime
@@ -79,8 +84,15 @@ def _offered(before: Row, row: Row, names: Names) -> Words:
             "trouble",
             _("The money could not be taken. %(seat)s is kept, to be paid again until %(until)s.") % facts,
         )
-    why = _("Granted out of order: %(reason)s") % {"reason": row["grant_reason"]} if row["grant_reason"] else ""
-    return Words("offered", _("%(seat)s was offered, until %(until)s.") % facts, why)
+    return Words("offered", _("%(seat)s was offered, until %(until)s.") % facts, _why_offered(row, names))
+
+
+def _why_offered(row: Row, names: Names) -> str:
+    if row["grant_reason"]:
+        return _("Granted out of order: %(reason)s") % {"reason": row["grant_reason"]}
+    if row["seat_id"] in names.released:
+        return _("It had been reserved for a group, of which nobody was left to take it.")
+    return ""
 
 
 def _confirmed(_before: Row, row: Row, names: Names) -> Words:
@@ -148,9 +160,7 @@ STEPS: Mapping[str, Callable[[Row, Row, Names], Words]] = {
 
 
 def _changed(before: Row, row: Row, names: Names) -> Words | None:
-    """A change within a state; the grant of a seat is told with the offer that follows it."""
-    if before["place"] is None and row["place"] is not None:
-        return Words("draw", _("The order was drawn, and this entry has its place in line."))
+    """A change within a state; the grant of a seat is told with the offer that follows it, a place by its draw."""
     if before["division_id"] != row["division_id"]:
         return Words("info", _("The division was changed."), _reason(row))
     if (before["group_id"], before["priority"]) != (row["group_id"], row["priority"]):
@@ -182,6 +192,71 @@ def _deadline(before: Row, row: Row, names: Names) -> Words | None:
         case "extend_for_retry" | "record_decline":
             return Words("time", _("There is more time to pay: until %(until)s.") % facts)
     return Words("time", _("The offer now lasts until %(until)s.") % facts, _reason(row))
+
+
+# --- The draw ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Part:
+    """An entry's part in a draw. The places are None before it is drawn; `left_out` is why it took no part, "" if it did."""
+
+    division: str = ""  # its code in the manifest
+    tickets: int = 0
+    rank: int | None = None
+    division_rank: int | None = None
+    left_out: str = ""
+
+
+def of_draw(before: Row | None, row: Row, part: Part, names: Names) -> Words | None:
+    """What a step of a draw was for an entry that was sealed in it, or left out."""
+    if before is None or before["state"] == row["state"]:
+        return None
+    link = reverse("draw", args=[row["public_id"]])
+    return replace(DRAW_STEPS[row["state"]](row, part, names), link=link)
+
+
+def _sealed(row: Row, part: Part, _names: Names) -> Words:
+    if part.left_out:
+        behind = _("It stands behind all who are drawn, in order of arrival.")
+        return Words("trouble", _("This entry was left out of the draw: %(why)s.") % {"why": part.left_out}, behind)
+    text = ngettext(
+        "Entries were sealed: this one is in the draw with %(n)d ticket.",
+        "Entries were sealed: this one is in the draw with %(n)d tickets.",
+        part.tickets,
+    ) % {"n": part.tickets}
+    return Words("closed", text, _("SHA-256 of the list of entries: %(hash)s") % {"hash": row["manifest_sha256"]})
+
+
+def _drawn(row: Row, part: Part, names: Names) -> Words:
+    if part.rank is None or part.division_rank is None:
+        return Words("place", _("The order was drawn; this entry stands behind it, in order of arrival."))
+    place = drawn_place(part.division_rank, part.division, row["divisions"], names.division)
+    overall = _("Over all divisions it is %(rank)s of %(entrants)s.") % {
+        "rank": words.ordinal(part.rank),
+        "entrants": words.number(row["entrants"]),
+    }
+    return Words("place", place, overall if len(row["divisions"]) > 1 else "")
+
+
+def drawn_place(place: int, code: str, divisions: Sequence[Mapping[str, Any]], name: str) -> str:
+    """Drawn 12th for 5 Masters seats; `divisions` as a draw has them."""
+    seats = sum(division["seats"] for division in divisions if division["code"] == code)
+    text = ngettext(
+        "Drawn %(place)s for %(seats)s %(division)s seat.", "Drawn %(place)s for %(seats)s %(division)s seats.", seats
+    )
+    return text % {"place": words.ordinal(place), "seats": words.number(seats), "division": name}
+
+
+def _void(row: Row, _part: Part, _names: Names) -> Words:
+    return Words("cancelled", _("This draw was declared void, and a new one follows."), row["void_reason"])
+
+
+DRAW_STEPS: Mapping[str, Callable[[Row, Part, Names], Words]] = {
+    Draw.State.SEALED: _sealed,
+    Draw.State.DRAWN: _drawn,
+    Draw.State.VOID: _void,
+}
 
 
 # --- The tournament ---------------------------------------------------------------------------------------------

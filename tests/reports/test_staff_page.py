@@ -14,6 +14,7 @@ from registrations.rules import State
 from reports.dossier import dossier
 from tests.builders import (
     make_entry,
+    make_group,
     make_organization,
     make_organizer,
     make_player,
@@ -22,7 +23,9 @@ from tests.builders import (
     make_user,
     now,
 )
+from tests.lottery.draws import open_for, run, seal, to_draw
 from tournaments.models import Tournament
+from vgchub import words
 
 pytestmark = pytest.mark.django_db
 
@@ -92,6 +95,47 @@ def test_who_could_not_be_offered_a_seat_reads_why() -> None:
     )
     assert "The Player ID is disputed. Until staff decide, the entry keeps its place and is offered nothing." in answer(
         disputed
+    )
+
+
+def test_who_was_drawn_too_far_back_reads_the_place_against_the_seats() -> None:
+    tournament = to_draw(entries=4, seats=1)
+    veteran = make_player()
+    veterans = make_group(tournament, members=(veteran,), reserved={"masters": 1})
+    make_entry(tournament, veteran, group=veterans)
+    draw = run(seal(open_for(tournament)))
+    services.offer_seats(tournament_id=tournament.pk)
+    hers, *others = draw.entries.order_by("entry__group", "rank")
+    first, _second, _third, last = others
+    assert "At the draw that was a seat reserved for its group." in answer(hers.entry)
+    assert answer(first.entry)[1:3] == [
+        f"Drawn {words.ordinal(first.division_rank or 0)} for 2 Masters seats.",
+        "At the draw that was an open seat.",
+    ]
+    story = answer(last.entry)
+    assert story[:3] == [
+        "It is 3rd in line for Masters.",
+        f"Drawn {words.ordinal(last.division_rank or 0)} for 2 Masters seats.",
+        "At the draw that was 3rd on the waitlist.",
+    ]
+    offered = max(one.division_rank or 0 for one in (hers, first))
+    if offered < (last.division_rank or 0):
+        assert story[3].startswith(
+            f"Offers in its lane came to place {offered}; this entry stands at {last.division_rank}, "
+        )
+    assert ("Place", "drawn") in dossier(last.entry).facts
+
+
+def test_who_was_left_out_of_the_draw_reads_why() -> None:
+    tournament = to_draw(entries=2, seats=1)
+    entry = make_entry(tournament, make_player(player_id_state=Player.IdState.DISPUTED))
+    run(seal(open_for(tournament)))
+    services.offer_seats(tournament_id=tournament.pk)
+    story = answer(entry)
+    assert "It was left out of the draw: the Player ID is claimed by more than one account." in story
+    assert (
+        "Offers in its lane came to place 1 of the draw; this entry stands behind the draw, with 1 other between."
+        in story
     )
 
 

@@ -7,13 +7,15 @@ from zoneinfo import ZoneInfo
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
+from lottery import services as lottery
 from payments.models import Payment, Refund
 from registrations import services
 from registrations.models import Heartbeat, QueueEntry
 from registrations.rules import State
 from reports.queries import place_at_the_end, staff_timeline, timeline
 from reports.sentences import STEPS
-from tests.builders import make_group, make_player, make_staff, make_tournament, now
+from tests.builders import make_entry, make_group, make_player, make_staff, make_tournament, make_user, now
+from tests.lottery.draws import open_for, run, seal, to_draw
 from tournaments.models import Tournament
 from vgchub import words
 
@@ -134,14 +136,68 @@ def test_time_that_the_site_was_away_is_given_back_in_words() -> None:
 def test_groups_and_the_draw() -> None:
     tournament = make_tournament(mode="FAIR_START", opens_in=timedelta(minutes=30), time_zone="UTC")
     [entry] = join(tournament)
-    make_group(tournament, "Champions", members=(entry.player,))
+    make_group(tournament, "Champions", members=(entry.player,), tickets=2)
     services.regroup_entries(tournament_id=tournament.pk)
-    QueueEntry.objects.filter(pk=entry.pk).update(place=-3)
+    Tournament.objects.filter(pk=tournament.pk).update(opens_at=now())
+    draw = run(seal(open_for(tournament)))
     assert told(entry) == [
-        "The order was drawn, and this entry has its place in line.",
+        "Drawn 1st for 4 Masters seats.",
+        f"Entries were sealed: this one is in the draw with 2 tickets. SHA-256 of the list of entries: {draw.manifest_sha256}",
         "Counts in the group Champions now.",
         "Entered for Masters. The order is drawn later.",
     ]
+
+
+def test_a_draw_is_told_from_sealing_to_the_place_with_a_link_to_its_page() -> None:
+    tournament = to_draw(entries=2, seats=2, divisions=("masters", "senior"))
+    entry = make_entry(tournament, make_player(division="senior"), division=tournament.divisions.get(code="senior"))
+    draw = run(seal(open_for(tournament)))
+    rank = words.ordinal(draw.entries.get(entry=entry).rank or 0)
+    assert told(entry)[:2] == [
+        f"Drawn 1st for 2 Seniors seats. Over all divisions it is {rank} of 3.",
+        f"Entries were sealed: this one is in the draw with 1 ticket. SHA-256 of the list of entries: {draw.manifest_sha256}",
+    ]
+    assert [moment.link for moment in timeline(entry)][:3] == [draw.get_absolute_url()] * 2 + [""]
+    assert not [moment for moment in staff_timeline(entry) if "secret" in moment.text]
+
+
+def test_who_was_left_out_reads_why() -> None:
+    tournament = to_draw(entries=1)
+    entry = make_entry(tournament, make_player(make_user(verified=False)))
+    run(seal(open_for(tournament)))
+    why = "the e-mail address was not proved in time"
+    assert told(entry)[:2] == [
+        "The order was drawn; this entry stands behind it, in order of arrival.",
+        f"This entry was left out of the draw: {why}. It stands behind all who are drawn, in order of arrival.",
+    ]
+
+
+def test_a_void_draw_is_told_with_its_reason_and_so_is_the_one_that_follows() -> None:
+    tournament = to_draw(entries=1, objection_minutes=30)
+    entry = tournament.entries.get()
+    draw = run(seal(open_for(tournament)))
+    lottery.propose_void(draw_id=draw.pk, by=make_staff("dora@example.org"), reason="An entry was missing.")
+    again = lottery.void_draw(draw_id=draw.pk, by=make_staff("emil@example.org"))
+    lottery.begin_sealing(draw_id=again.pk, by=make_staff())
+    run(seal(again))
+    story = told(entry)
+    assert story[2] == "This draw was declared void, and a new one follows. An entry was missing."
+    assert [sentence.split()[0] for sentence in story[:5]] == ["Drawn", "Entries", "This", "Drawn", "Entries"]
+    [void] = [moment for moment in staff_timeline(entry) if moment.text.startswith("This draw was declared void")]
+    assert void.source == "emil@example.org, void_draw"
+    assert "example.org" not in " ".join(story)
+
+
+def test_a_seat_that_was_released_is_told_as_such() -> None:
+    tournament = to_draw(entries=1, seats=0, time_zone="UTC")
+    make_group(tournament, "Champions", reserved={"masters": 1})
+    run(seal(open_for(tournament)))
+    services.offer_seats(tournament_id=tournament.pk)
+    entry = tournament.entries.get()
+    assert told(entry)[0] == (
+        f"Masters, seat 1 was offered, until {clock(entry)}. "
+        "It had been reserved for a group, of which nobody was left to take it."
+    )
 
 
 def test_the_end_says_where_one_stood() -> None:
