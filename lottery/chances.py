@@ -4,15 +4,18 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from django.core.cache import cache
 from django.db.models import Count
 
-from lottery.models import Draw, DrawEntry
+from lottery import sentences
+from lottery.models import Draw, DrawEntry, LeftOut
 from lottery.odds import Odds, odds
 from lottery.queries import divisions_of, group_codes, sealed_divisions
 from registrations.models import QueueEntry
 from registrations.rules import State
+from registrations.standing import InDraw
 from tournaments.models import Tournament
 
 FRESH_SECONDS = 15  # while entries still come
@@ -58,21 +61,37 @@ def chances_of(draw: Draw) -> Chances | None:
     return found
 
 
-def chances_of_entries(tournament: Tournament, entries: Iterable[QueueEntry]) -> dict[int, float]:
-    """Entry id -> chance, for those of one tournament that wait for its draw; the others are left out."""
-    waiting = [entry for entry in entries if entry.state == State.WAITING and entry.place is None]
-    draw = tournament.draws.standing().first() if waiting else None
-    table = chances_of(draw) if draw and draw.state != Draw.State.DRAWN else None
-    if table is None:
+def in_draw(tournament: Tournament, entries: Iterable[QueueEntry], now: datetime) -> dict[int, InDraw]:
+    """Entry id -> what the draw says of it, for those of one tournament that wait: their chances before it, their places from the
+    draw to the first offer. The others are left out.
+    """
+    waiting = [entry for entry in entries if entry.state == State.WAITING]
+    if not waiting or not tournament.is_drawn_mode:
         return {}
+    begin = tournament.offers_begin_at
+    if begin is None:
+        return _chances_of(tournament, [entry for entry in waiting if entry.place is None])
+    return _places_of(tournament, waiting) if begin > now else {}
+
+
+def _chances_of(tournament: Tournament, waiting: list[QueueEntry]) -> dict[int, InDraw]:
+    draw = tournament.draws.standing().first() if waiting else None
+    table = chances_of(draw) if draw else None
+    if draw is None or table is None:
+        return {}
+    left_out = LeftOut.objects.filter(draw=draw, entry__in=waiting) if draw.state == Draw.State.SEALED else []
+    found = {row.entry_id: InDraw(left_out=sentences.why_left_out(row)) for row in left_out}
     codes = group_codes(tournament)
-    found = {}
     for entry in waiting:
         group = codes[entry.group_id] if entry.group_id else None
         chance = table.of(entry.division.code, group, entry.group.tickets if entry.group else 1)
-        if chance is not None:
-            found[entry.pk] = chance
+        found.setdefault(entry.pk, InDraw(chance=chance))
     return found
+
+
+def _places_of(tournament: Tournament, waiting: list[QueueEntry]) -> dict[int, InDraw]:
+    rows = DrawEntry.objects.filter(draw__tournament=tournament, draw__state=Draw.State.DRAWN, entry__in=waiting)
+    return {pk: InDraw(place=place) for pk, place in rows.values_list("entry", "division_rank")}
 
 
 def _computed(draw: Draw) -> Chances:

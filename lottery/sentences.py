@@ -1,7 +1,6 @@
 """A draw in words: its rules, where chance comes from, and what it made of somebody."""
 
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -9,6 +8,7 @@ from django.utils.translation import ngettext
 from lottery.drawing import How
 from lottery.models import Draw, DrawEntry, LeftOut
 from lottery.results import Outcome
+from registrations import sentences
 from registrations.rules import State
 from tournaments.models import Tournament
 from tournaments.queries import GroupFacts
@@ -81,13 +81,8 @@ def chance_comes_from(draw: Draw) -> list[str]:
 
 def outcome(row: DrawEntry, result: Outcome, tournament: Tournament, reach: int | None, now: datetime) -> str:
     """What the draw made of an entry, in kind words."""
-    division = row.entry.division.name
     place = row.division_rank or 0
-    drew = ngettext(
-        "You drew place %(place)s for %(seats)s %(division)s seat.",
-        "You drew place %(place)s for %(seats)s %(division)s seats.",
-        result.seats,
-    ) % {"place": words.number(place), "seats": words.number(result.seats), "division": division}
+    drew = sentences.drew(row.entry.division.name, place, result.seats)
     return " ".join([drew, *_what_follows(row, result.how(place), tournament, reach, now)])
 
 
@@ -104,17 +99,9 @@ def _what_follows(row: DrawEntry, how: How, tournament: Tournament, reach: int |
     kept = _("That is a seat reserved for your group.") if how is How.RESERVED else _("That is enough for a seat.")
     return [
         kept,
-        offers_start(tournament, now) or _("It will be offered to you: keep an eye on this site and your mail."),
+        sentences.offers_start(tournament, now)
+        or _("It will be offered to you: keep an eye on this site and your mail."),
     ]
-
-
-def offers_start(tournament: Tournament, now: datetime) -> str:
-    """When offers start, as long as they haven't; else ""."""
-    begin = tournament.offers_begin_at
-    if begin is None or begin <= now or tournament.cancelled_at:
-        return ""
-    when = words.moment(begin.replace(microsecond=0), ZoneInfo(tournament.time_zone), now=now)
-    return _("Offers start %(when)s; until then the draw can be questioned.") % {"when": when}
 
 
 def roughly(number: int) -> int:

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.models import Player
+from lottery.chances import in_draw
 from payments.services import start_payment
 from registrations import limits, services
 from registrations.models import QueueEntry
@@ -88,7 +89,7 @@ class Entry(EntryView):
     @extend_schema(operation_id="entry", responses={200: StandingSerializer, **refusals(401, 404)})
     def get(self, request: Request, public_id: str) -> Response:
         entry = self.own(request, public_id)
-        (standing,), _head = standings(entry.tournament, [entry])
+        (standing,), _head = standings(entry.tournament, [entry], in_draw(entry.tournament, [entry], database_now()))
         return Response(StandingSerializer(standing).data)
 
 

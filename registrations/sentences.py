@@ -9,6 +9,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from registrations.models import QueueEntry
 from registrations.rules import State
@@ -85,12 +86,14 @@ def _pace(say: dict[str, str], minutes: float) -> str:
 # --- Everybody who does not stand in a moving line ---------------------------------------------------------------
 
 
-def standing_still(entry: QueueEntry, *, seats: int, sold_out_at: datetime | None, now: datetime) -> str:
-    """The sentence of an entry that has no position: before a draw, with an offer or a seat, or over."""
+def standing_still(
+    entry: QueueEntry, *, seats: int, sold_out_at: datetime | None, now: datetime, chance: float | None = None
+) -> str:
+    """The sentence of an entry that has no position: before a draw (with its `chance`), with an offer or a seat, or over."""
     zone = ZoneInfo(entry.tournament.time_zone)
     match entry.state:
         case State.WAITING:
-            return _before_the_draw(entry.tournament, zone, now)
+            return _before_the_draw(entry, zone, chance, now)
         case State.OFFERED:
             return _offered(entry, zone)
         case State.CONFIRMED:
@@ -109,16 +112,63 @@ def _names(entry: QueueEntry) -> dict[str, object]:
     return {"division": entry.division.name, "seat": entry.seat.number if entry.seat else ""}
 
 
-def _before_the_draw(tournament: Tournament, zone: ZoneInfo, now: datetime) -> str:
-    if tournament.mode == Tournament.Mode.LOTTERY and tournament.seals_at:
-        return _("You have entered. Entries close %(closes)s; the order of all is drawn at random after %(seals)s.") % {
-            "closes": words.moment(tournament.closes_at, zone, now=now),
-            "seals": words.moment(tournament.seals_at, zone, now=now),
-        }
+def _before_the_draw(entry: QueueEntry, zone: ZoneInfo, chance: float | None, now: datetime) -> str:
+    tournament = entry.tournament
+    tickets = entry.group.tickets if entry.group else 1
+    is_lottery = tournament.mode == Tournament.Mode.LOTTERY
+    parts = [_lottery(tournament, zone, now) if is_lottery else _fair_start(tournament, zone, now)]
+    if is_lottery or tickets > 1:
+        own = ngettext("You have %(n)d ticket for %(division)s.", "You have %(n)d tickets for %(division)s.", tickets)
+        parts.insert(0 if is_lottery else 1, own % {"n": tickets, "division": entry.division.name})
+    if chance is not None:
+        parts.append(_("Chance of a seat right now: %(chance)s.") % {"chance": words.percent(chance)})
+    return " ".join(parts)
+
+
+def _lottery(tournament: Tournament, zone: ZoneInfo, now: datetime) -> str:
+    closes, seals = tournament.closes_at, tournament.seals_at or tournament.closes_at
+    if tournament.entries_sealed_at:
+        return _("Entries are sealed; the order of all is drawn next.")
+    if seals <= now:
+        return _("Entries are closed; they are sealed next, and then drawn.")
+    at = {"closes": words.moment(closes, zone, now=now), "seals": words.moment(seals, zone, now=now)}
+    if closes <= now:
+        return _("Entries are closed; the draw is after %(seals)s.") % at
+    if closes == seals:
+        return _("Entries close %(closes)s; the draw follows.") % at
+    return _("Entries close %(closes)s; the draw is after %(seals)s.") % at
+
+
+def _fair_start(tournament: Tournament, zone: ZoneInfo, now: datetime) -> str:
+    if tournament.entries_sealed_at or tournament.opens_at <= now:
+        return _("You are in. The order of everyone who was here when registration opened is being drawn.")
     return _(
         "You are in. When registration opens, %(opens)s, the order of everyone here is drawn at random; "
         "coming earlier gives no advantage."
     ) % {"opens": words.moment(tournament.opens_at, zone, now=now)}
+
+
+def drew(division: str, place: int, seats: int) -> str:
+    """You drew place 1,204 for 500 Masters seats."""
+    return ngettext(
+        "You drew place %(place)s for %(seats)s %(division)s seat.",
+        "You drew place %(place)s for %(seats)s %(division)s seats.",
+        seats,
+    ) % {"place": words.number(place), "seats": words.number(seats), "division": division}
+
+
+def offers_start(tournament: Tournament, now: datetime) -> str:
+    """When the offers of a lottery start, as long as they haven't; else ""."""
+    begin = tournament.offers_begin_at
+    if begin is None or begin <= now or tournament.cancelled_at:
+        return ""
+    when = words.moment(begin.replace(microsecond=0), ZoneInfo(tournament.time_zone), now=now)
+    return _("Offers start %(when)s; until then the draw can be questioned.") % {"when": when}
+
+
+def drawn(entry: QueueEntry, place: int, seats: int, now: datetime) -> str:
+    """The sentence between the draw of a lottery and its first offers; `place` is the one drawn in the division."""
+    return f"{drew(entry.division.name, place, seats)} {offers_start(entry.tournament, now)}".strip()
 
 
 def _offered(entry: QueueEntry, zone: ZoneInfo) -> str:

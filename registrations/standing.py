@@ -1,5 +1,6 @@
 """Where an entry stands, for pages and the API: the published line if there is one, else counted in the database."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,8 +31,23 @@ class Division:
 
 
 @dataclass(frozen=True)
+class InDraw:
+    """What the draw says of an entry: its chance of a seat before (None if not known), its place in the division after.
+
+    `left_out` is the sentence of one that was not sealed.
+    """
+
+    chance: float | None = None
+    place: int | None = None
+    left_out: str = ""
+
+
+@dataclass(frozen=True)
 class Standing:
-    """An entry with what can be said of it now; `position` is None unless it waits in a line."""
+    """An entry with what can be said of it now; `position` is None unless it waits in a line.
+
+    `until` is how long the sentence holds, however the line moves; None for one that moves with it.
+    """
 
     entry: QueueEntry
     division: Division
@@ -40,6 +56,7 @@ class Standing:
     minutes: float | None
     sentence: str
     block: str  # the bitmap of its block, base64, or ""
+    until: datetime | None = None
 
     @property
     def likely(self) -> int:
@@ -53,8 +70,13 @@ class Standing:
         return "" if entry.place is None else block_field(entry.division_id, entry.priority, block_of(entry.place))
 
 
-def standings(tournament: Tournament, entries: list[QueueEntry]) -> tuple[list[Standing], dict[str, Any]]:
-    """The standing of each entry, and the head of the line that they were read from (one round trip to Redis)."""
+def standings(
+    tournament: Tournament, entries: list[QueueEntry], drawing: Mapping[int, InDraw] | None = None
+) -> tuple[list[Standing], dict[str, Any]]:
+    """The standing of each entry, and the head of the line that they were read from (one round trip to Redis).
+
+    `drawing` has what the draw says, by entry id.
+    """
     fields = [
         block_field(e.division_id, e.priority, block_of(e.place))
         for e in entries
@@ -62,10 +84,11 @@ def standings(tournament: Tournament, entries: list[QueueEntry]) -> tuple[list[S
     ]
     head, blocks = LineStore(tournament.pk).read(fields)
     head = head or head_of(tournament, None)
-    return [_standing(entry, head, blocks) for entry in entries], head
+    nothing = InDraw()
+    return [_standing(entry, head, blocks, (drawing or {}).get(entry.pk, nothing)) for entry in entries], head
 
 
-def _standing(entry: QueueEntry, head: dict[str, Any], blocks: dict[str, str]) -> Standing:
+def _standing(entry: QueueEntry, head: dict[str, Any], blocks: dict[str, str], drawn: InDraw) -> Standing:
     numbers = dict(head["divisions"][str(entry.division_id)])
     lanes = numbers.pop("lanes", [])
     numbers.pop("code", None)
@@ -73,13 +96,17 @@ def _standing(entry: QueueEntry, head: dict[str, Any], blocks: dict[str, str]) -
     division = Division(**numbers, sold_out_at=sold_out_at and datetime.fromisoformat(sold_out_at))
     if entry.state != State.WAITING or entry.place is None:
         still = sentences.standing_still(
-            entry, seats=division.seats, sold_out_at=division.sold_out_at, now=timezone.now()
+            entry, seats=division.seats, sold_out_at=division.sold_out_at, chance=drawn.chance, now=timezone.now()
         )
-        return Standing(entry, division, None, None, None, still, "")
+        return Standing(entry, division, None, None, None, drawn.left_out or still, "")
     block = blocks.get(block_field(entry.division_id, entry.priority, block_of(entry.place)), "")
     own = position(lanes, unpack(block), entry.priority, entry.place) if _in_block(block, entry.place) else None
     own = own or queries.queue_position(entry) or 1
     chance = chance_of_seat(own, Expected(division.mean, division.deviation))
+    until = entry.tournament.offers_begin_at
+    if drawn.place and until and until > (now := timezone.now()):
+        sentence = sentences.drawn(entry, drawn.place, division.seats, now)
+        return Standing(entry, division, own, chance, None, sentence, block, until)
     minutes = minutes_to_wait(own, division.offers_in_window, queries.PACE_WINDOW.total_seconds() / 60)
     sentence = sentences.waiting(
         {

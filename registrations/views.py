@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 from django_htmx.middleware import HtmxDetails
 
 from accounts.models import User
+from lottery.chances import in_draw
 from registrations import limits, passes, queries, sentences, services
 from registrations.forms import JoinForm
 from registrations.models import QueueEntry
@@ -79,12 +80,13 @@ def queue(request: SignedInRequest, slug: str) -> HttpResponse:
 
 
 def _queue_context(request: SignedInRequest, tournament: Tournament, entries: list[QueueEntry]) -> dict[str, Any]:
-    standing, _head = standings(tournament, entries)
+    now = database_now()
+    standing, _head = standings(tournament, entries, in_draw(tournament, entries, now))
     return {
         "tournament": tournament,
         "standings": standing,
         "divisions": _own_divisions(standing),
-        "now": database_now(),
+        "now": now,
         "socket_pass": passes.issue(tournament.pk, request.user.pk, entries),
         "sentences": sentences.templates(),
         "unlikely": sentences.UNLIKELY,

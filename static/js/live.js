@@ -4,6 +4,7 @@
 // blocks that moved. With the own place that gives the exact position, without asking the server. Whatever concerns one entry
 // alone arrives as "entry.changed", and the page's part is fetched again.
 
+import { serverNow } from "./clock.js";
 import { drawLine } from "./line.js";
 import { countOver, moveSeats } from "./seats.js";
 import { keepOpen } from "./socket.js";
@@ -11,6 +12,8 @@ import { keepOpen } from "./socket.js";
 const BLOCK = 1024;
 const REFRESH_WITHOUT_SOCKET_MS = 15000;
 const ASK_EVERY_MS = 3000;
+const SPREAD_MS = 300; // of requests about one entry...
+const SPREAD_OF_ALL_MS = 4000; // ...and about a draw, which everybody in it hears of in the same moment
 
 const plainTitle = document.title;
 const blocks = new Map();
@@ -104,8 +107,9 @@ function showEntry(element, head, say, unlikely) {
   const position = packed ? positionIn(division, bitmap(packed), Number(priority), Number(place)) : null;
   if (position === null) return askWhatBecameOfIt();
   countOver(element.querySelector("[data-position]"), position);
-  const words = sentence(say, { position, name, division, paused: head.paused, unlikely });
   const shown = element.querySelector(".state-sentence__text");
+  const stays = Date.parse(element.dataset.until) > serverNow(); // what was drawn, until offers start
+  const words = stays ? shown.textContent.trim() : sentence(say, { position, name, division, paused: head.paused, unlikely });
   if (shown.textContent.trim() !== words) shown.textContent = words;
   const likely = Math.min(division.waiting, Math.round(division.mean));
   drawLine(element.querySelector("[data-line]"), { waiting: division.waiting, position, likely });
@@ -126,9 +130,18 @@ function askWhatBecameOfIt() {
   fetchAgain();
 }
 
-function fetchAgain() {
+let asking = { at: Infinity };
+
+function fetchAgain(spread = SPREAD_MS) {
   // htmx swaps the part; a small random wait keeps ten thousand pages from asking in the same moment.
-  setTimeout(() => root() && window.htmx?.trigger(root(), "entry-changed"), Math.random() * 300);
+  const wait = Math.random() * spread;
+  if (performance.now() + wait >= asking.at) return; // what is asked then says this as well
+  clearTimeout(asking.timer);
+  const ask = () => {
+    asking = { at: Infinity };
+    if (root()) window.htmx?.trigger(root(), "entry-changed");
+  };
+  asking = { at: performance.now() + wait, timer: setTimeout(ask, wait) };
 }
 
 function showNotices({ paused, message }) {
@@ -153,6 +166,7 @@ function speak(position, words) {
 
 function receive(message) {
   if (message.kind === "line") show(message);
+  else if (message.kind.startsWith("draw.")) fetchAgain(SPREAD_OF_ALL_MS);
   else fetchAgain();
 }
 

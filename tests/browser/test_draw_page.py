@@ -56,6 +56,28 @@ def test_the_result_comes_up_by_itself_and_the_browser_checks_it(live_site: Live
     expect(page.locator(".check__own")).to_contain_text(f"place {place} in the division")
 
 
+def test_the_live_page_learns_its_place_when_the_order_is_drawn(
+    live_site: LiveSite, new_page: Callable[..., Page]
+) -> None:
+    def make() -> tuple[str, User]:
+        tournament = to_draw(entries=5, seats=2, opens_in=SOON, objection_minutes=30)
+        entry = make_entry(tournament)
+        open_for(tournament)
+        return f"/t/{tournament.slug}/queue/", entry.player.account
+
+    url, account = live_site.call(make)
+    page = new_page("phone")
+    sign_in(page, live_site, account)
+    page.goto(url)
+    sentence = page.locator(".state-sentence__text")
+    expect(sentence).to_contain_text("You have 1 ticket for Masters.")
+    expect(sentence).to_contain_text("for 2 Masters seats. Offers start ", timeout=40_000)
+    number = page.locator("[data-position]").inner_text()
+    expect(sentence).to_contain_text(f"You drew place {number} for")
+    page.wait_for_timeout(2500)  # the line is published meanwhile, and must not take the sentence away
+    expect(sentence).to_contain_text(f"You drew place {number} for")
+
+
 def test_a_file_that_was_tampered_with_is_named_field_by_field(
     live_site: LiveSite, new_page: Callable[..., Page]
 ) -> None:
