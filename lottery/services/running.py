@@ -65,7 +65,11 @@ def due_to_bundle() -> list[int]:
 
 def _may_ask(draw: Draw, now: datetime) -> bool:
     """drand is asked once the round is out, and again after a tenth of the time that it has let us wait."""
-    round_at = round_published_at(draw)
+    try:
+        round_at = round_published_at(draw)
+    except beacon.BeaconAwayError as error:
+        logger.error("Draw %s can't be drawn: %s", draw, error)  # noqa: TRY400  where it happened says nothing
+        return False
     shortest, longest = ASK_AGAIN
     wait = min(longest, max(shortest, (now - round_at) / 10))
     return now >= round_at and (draw.asked_at is None or draw.asked_at + wait <= now)
@@ -85,13 +89,13 @@ def run_draw(*, draw_id: int) -> bool:
 
 def _reveal(draw: Draw) -> beacon.Beacon | None:
     """The round that the manifest named; None while it can't be had. No lock is held while relays are asked."""
-    if not published_in_time(draw):
-        logger.error(
-            "Draw %s published its manifest after round %s was out: it has to be declared void", draw, draw.round
-        )
-        return None
     Draw.objects.filter(pk=draw.pk).update(asked_at=Now())
     try:
+        if not published_in_time(draw):
+            logger.error(
+                "Draw %s named round %s, which was out when its manifest was: declare it void", draw, draw.round
+            )
+            return None
         return beacon.fetch(beacon.chain_named(draw.chain), draw.round or 0)
     except beacon.BeaconError as error:
         logger.warning("Draw %s waits for round %s of drand: %s", draw, draw.round, error)
@@ -120,7 +124,7 @@ def _rank(draw: Draw, seed: bytes) -> None:
     keys = Keys(seed)
     rows = ((pk, entry.division, keys.of(entry.id, entry.tickets)) for pk, entry in sealed_rows(draw))
     with connection.cursor() as cursor:
-        cursor.execute("CREATE TEMPORARY TABLE draw_key (id bigint, division text, key bytea) ON COMMIT DROP")
+        cursor.execute("CREATE TEMPORARY TABLE draw_key (id bigint, division text, key bytea)")
         while chunk := list(islice(rows, ROWS)):
             with cursor.copy("COPY draw_key FROM STDIN (FORMAT BINARY)") as copy:
                 copy.set_types(["int8", "text", "bytea"])
@@ -130,6 +134,7 @@ def _rank(draw: Draw, seed: bytes) -> None:
         cursor.execute(RANK, {"draw": draw.pk})
         if cursor.rowcount != draw.entrants:
             raise RuntimeError(f"Draw {draw} sealed {draw.entrants} entries and ranked {cursor.rowcount}")
+        cursor.execute("DROP TABLE draw_key")
 
 
 def _place(draw: Draw) -> None:

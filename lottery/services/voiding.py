@@ -23,9 +23,10 @@ from vgchub import live
 
 VOIDABLE = (Draw.State.SEALED, Draw.State.DRAWN)
 
+# Also of who has left since: the next draw hands out the same places.
 TAKE_BACK = """
 UPDATE registrations_queueentry e SET place = NULL
-WHERE e.state = 'WAITING' AND e.place IS NOT NULL
+WHERE e.place IS NOT NULL
   AND (e.id IN (SELECT entry_id FROM lottery_drawentry WHERE draw_id = %(draw)s)
        OR e.id IN (SELECT entry_id FROM lottery_leftout WHERE draw_id = %(draw)s))
 """
