@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from lottery.models import DrawQuerySet
+from lottery.services import running, sealing
 from registrations.services import joining, offering
 from reports.invariants import violations
 from tournaments.models import TournamentQuerySet
@@ -11,6 +13,9 @@ from tournaments.models import TournamentQuerySet
 CONTROLS = {
     "without_row_lock",
     "without_shared_lock",
+    "without_locks_of_the_draw",
+    "holding_joins_too",
+    "placing_whoever_was_sealed",
     "lapsing_what_was_read_before",
     "offering_to_who_was_read_before",
 }
@@ -52,3 +57,27 @@ def offering_to_who_was_read_before(monkeypatch: pytest.MonkeyPatch) -> None:
     again = "AND e.state = 'WAITING'"
     assert again in offering.OFFER
     monkeypatch.setattr(offering, "OFFER", offering.OFFER.replace(again, ""))
+
+
+@pytest.fixture
+def without_locks_of_the_draw(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever seals or draws reads the rows of tournament and draw without holding them, and doesn't ask who else is at it."""
+    monkeypatch.setattr(TournamentQuerySet, "locked", lambda tournaments: tournaments)
+    monkeypatch.setattr(TournamentQuerySet, "held", lambda tournaments: tournaments)
+    monkeypatch.setattr(DrawQuerySet, "select_for_update", lambda draws: draws)
+    for module in (sealing, running):
+        monkeypatch.setattr(module, "only_one", lambda _draw_id: True)
+
+
+@pytest.fixture
+def holding_joins_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes as long as there are entries holds the tournament's row alone."""
+    monkeypatch.setattr(TournamentQuerySet, "held", TournamentQuerySet.locked)
+
+
+@pytest.fixture
+def placing_whoever_was_sealed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Places are handed out without looking whether the entry still waits."""
+    again = "AND e.state = 'WAITING' "
+    assert again in running.PLACE
+    monkeypatch.setattr(running, "PLACE", running.PLACE.replace(again, ""))
