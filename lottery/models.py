@@ -11,7 +11,7 @@ from django.db.models import F, Q
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from registrations.models import QueueEntry, new_public_id
+from registrations.models import Notice, QueueEntry, new_public_id
 from tournaments.models import Tournament
 
 TRANSITIONS = [("OPEN", "SEALED"), ("SEALED", "DRAWN"), ("OPEN", "VOID"), ("SEALED", "VOID"), ("DRAWN", "VOID")]
@@ -363,3 +363,29 @@ class DrawFilePart(models.Model):
 
     def __str__(self) -> str:
         return f"{self.file_id}/{self.number}"
+
+
+class Mailing(models.Model):
+    """Mails that a draw owes a crowd. One row with the draw; then a worker makes a notice for each entry, some thousand at a time.
+
+    `reached` is the primary key (of what was drawn: the rank) down to which that is done.
+    """
+
+    draw = models.ForeignKey(Draw, models.PROTECT, related_name="mailings", db_index=False)
+    kind = models.CharField(max_length=9, choices=Notice.Kind)
+    to_left_out = models.BooleanField(default=False)
+    reached = models.PositiveBigIntegerField(default=0)
+    due_at = models.DateTimeField()
+    done_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["draw", "kind", "to_left_out"], name="mailing_once"),
+            models.CheckConstraint(
+                condition=Q(kind__in=["SEALED", "LEFT_OUT", "DRAWN", "DRAW_VOID"]), name="mailing_is_about_a_draw"
+            ),
+        ]
+        indexes = [models.Index(fields=["due_at"], condition=Q(done_at=None), name="mailing_not_done")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.draw_id}"

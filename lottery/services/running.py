@@ -13,6 +13,7 @@ from lottery import beacon
 from lottery.drawing import Keys, Result, bundle_pieces, entropy_bytes, seed_of
 from lottery.models import Draw, DrawFile
 from lottery.queries import divisions_of, plain_bytes, ranked_in, ranking, sealed_rows
+from lottery.services import telling
 from lottery.services.files import write_file
 from lottery.services.locking import only_one
 from lottery.services.rounds import published_in_time, round_published_at
@@ -116,6 +117,7 @@ def _draw(draw_id: int, found: beacon.Beacon) -> bool:
     draw.seed, draw.drawn_at, draw.state = seed.hex(), database_now(), Draw.State.DRAWN
     draw.save()
     Tournament.objects.filter(pk=tournament_id).update(drawn_at=draw.drawn_at)
+    telling.tell_drawn(draw)
     live.tell_all_on_commit(tournament_id, "draw.drawn", draw=draw.public_id)
     return True
 

@@ -13,6 +13,7 @@ from lottery.beacon import current_chain
 from lottery.drawing import manifest_pieces
 from lottery.models import Draw, DrawFile
 from lottery.queries import group_codes, head_of, sealed_divisions, sealed_entries
+from lottery.services import telling
 from lottery.services.errors import DrawNotFoundError, NotDueError
 from lottery.services.files import write_file
 from lottery.services.locking import only_one
@@ -146,6 +147,7 @@ def _write_manifest(draw_id: int, tournament_id: int) -> bool:
             transaction.set_rollback(True)
             return False
         draw.save()
+        telling.tell_sealed(draw)
         live.tell_all_on_commit(tournament.pk, "draw.sealed", draw=draw.public_id, manifest_sha256=draw.manifest_sha256)
     return True
 

@@ -7,6 +7,7 @@ from django.db import connection, transaction
 
 from accounts.models import User
 from lottery.models import Draw
+from lottery.services import telling
 from lottery.services.errors import (
     AlreadyOfferedError,
     DrawNotFoundError,
@@ -98,5 +99,6 @@ def _void(draw: Draw, by: User, now: datetime) -> Draw:
     Tournament.objects.filter(pk=draw.tournament_id).update(entries_sealed_at=None, drawn_at=None)
     with connection.cursor() as cursor:
         cursor.execute(TAKE_BACK, {"draw": draw.pk})
+    telling.tell_void(draw)
     live.tell_all_on_commit(draw.tournament_id, "draw.voided", draw=draw.public_id)
     return new_draw(draw.tournament, now, supersedes=draw)

@@ -151,9 +151,10 @@ def _email(notice: Notice, now: datetime) -> Email:
 
 def _priority(notice: Notice) -> int:
     """The mail queue sends the urgent first, too."""
+    low, medium, high = int(PRIORITY.low), int(PRIORITY.medium), int(PRIORITY.high)
     if notice.kind == Notice.Kind.OFFERED:
-        return PRIORITY.high
-    return PRIORITY.low if notice.kind in BULK_KINDS else PRIORITY.medium
+        return high
+    return low if notice.kind in BULK_KINDS else medium
 
 
 def _words(entry: QueueEntry, now: datetime) -> dict[str, object]:

@@ -263,6 +263,19 @@ def _() -> None:
     remove(a_part())
 
 
+# --- Mailings ------------------------------------------------------------------------------------------------
+
+
+@breaks("mailing_once")
+def _() -> None:
+    copy(sealed(entries=1).mailings.all()[0])
+
+
+@breaks("mailing_is_about_a_draw")
+def _() -> None:
+    change(sealed(entries=1).mailings.all()[0], kind="OFFERED")
+
+
 # --- Half of what belongs together: a null makes no CHECK true, but none false either ------------------------
 
 
