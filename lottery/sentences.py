@@ -1,10 +1,13 @@
 """A draw in words: its rules, where chance comes from, and what it made of somebody."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from lottery.changes import Change, TimeMoved
 from lottery.drawing import How
 from lottery.models import Draw, DrawEntry, LeftOut
 from lottery.results import Outcome
@@ -43,10 +46,10 @@ def tickets(groups: list[GroupFacts]) -> str:
     more = [one.group for one in groups if one.group.tickets > 1]
     if not more:
         return _("Everybody has one ticket, so everybody has the same chance.")
-    each = "; ".join(_("%(group)s: %(n)d") % {"group": group.name, "n": group.tickets} for group in more)
-    return _("Everybody has one ticket, these groups have more (%(each)s), and the smallest number of each counts.") % {
-        "each": each
-    }
+    each = ", ".join(_("%(group)s: %(n)d") % {"group": group.name, "n": group.tickets} for group in more)
+    return _(
+        "Everybody has one ticket; these groups have more (%(each)s). The best of an entry's tickets is its place."
+    ) % {"each": each}
 
 
 def _released(tournament: Tournament) -> str:
@@ -126,3 +129,24 @@ def why_left_out(row: LeftOut) -> str:
         ),
     }[LeftOut.Reason(row.reason)]
     return f"{why} " + _("It stands behind those who were drawn, in order of arrival.")
+
+
+def change(what: Change, divisions: Mapping[int, str], groups: Mapping[int, str], zone: ZoneInfo, now: datetime) -> str:
+    """A rule that was changed after entries had opened; `divisions` and `groups` are names by id."""
+    if isinstance(what, TimeMoved):
+        facts = {
+            "after": words.moment(what.after, zone, now=now),
+            "before": words.moment(what.before, zone, now=now),
+        }
+        if what.field == "closes_at":
+            return _("Entries close %(after)s; before, it was %(before)s.") % facts
+        return _("Entries are sealed %(after)s; before, it was %(before)s.") % facts
+    count = abs(what.change)
+    if what.change > 0:
+        text = ngettext("%(n)s %(division)s seat was added", "%(n)s %(division)s seats were added", count)
+    else:
+        text = ngettext("%(n)s %(division)s seat was taken away", "%(n)s %(division)s seats were taken away", count)
+    said = text % {"n": words.number(count), "division": divisions.get(what.division, "")}
+    if what.group is None:
+        return f"{said}."
+    return _("%(change)s, reserved for %(group)s.") % {"change": said, "group": groups.get(what.group, "?")}

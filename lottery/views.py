@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Sum
@@ -18,7 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts.models import User
-from lottery import chances, results, sentences, services
+from lottery import chances, changes, results, sentences, services
 from lottery.beacon import BeaconAwayError
 from lottery.models import Draw, DrawEntry, DrawFile
 from lottery.queries import file_of, group_codes, parts_of, plain_bytes
@@ -27,7 +28,7 @@ from registrations import passes
 from registrations.queries import entries_of_account
 from registrations.rules import State
 from tournaments import queries
-from tournaments.models import Tournament
+from tournaments.models import Division, Tournament
 from tournaments.queries import database_now
 from tournaments.rules import Phase
 
@@ -121,7 +122,8 @@ def _only_if_visible(user: User | AnonymousUser, tournament: Tournament) -> None
 def _context(request: HttpRequest, shown: Draw) -> dict[str, Any]:
     now = database_now()
     tournament = shown.tournament
-    names = dict(tournament.divisions.values_list("code", "name"))
+    divisions = list(tournament.divisions.all())
+    names = {division.code: division.name for division in divisions}
     groups = queries.group_facts(tournament)
     files = {file.name: file for file in shown.files.all()}
     awaited = _awaited(shown, now, bundled=DrawFile.Name.BUNDLE in files)
@@ -136,6 +138,7 @@ def _context(request: HttpRequest, shown: Draw) -> dict[str, Any]:
         "refresh": REFRESH_SECONDS if awaited else None,
         "too_late": _published_too_late(shown),
         "rules": sentences.rules(tournament, groups, now),
+        "changes": _changes(tournament, divisions, groups, now),
         "chance_comes_from": sentences.chance_comes_from(shown),
         "odds": _odds(table, names, _group_names(tournament, groups)) if table else [],
         "mine": mine,
@@ -264,6 +267,17 @@ def _result(request: HttpRequest, shown: Draw, names: dict[str, str]) -> dict[st
 def _number(text: str, most: int) -> int:
     """A place from an address; 1 for what is none."""
     return max(1, min(int(text), most)) if text.isascii() and text.isdigit() and len(text) < 10 else 1
+
+
+def _changes(
+    tournament: Tournament, divisions: list[Division], groups: list[queries.GroupFacts], now: datetime
+) -> list[tuple[datetime, str, str]]:
+    """(when, what, why) of the rules that were changed after entries had opened."""
+    names = {division.pk: division.name for division in divisions}
+    group_names = {one.group.pk: one.group.name for one in groups}
+    zone = ZoneInfo(tournament.time_zone)
+    found = changes.changes_of(tournament)
+    return [(one.at, sentences.change(one, names, group_names, zone, now), one.reason) for one in found]
 
 
 def _left_out(shown: Draw) -> list[tuple[str, int]]:

@@ -6,6 +6,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
+import pghistory
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -15,7 +16,7 @@ from accounts.models import Player
 from lottery import services
 from lottery.models import Draw, DrawFile
 from lottery.queries import ranked_in
-from registrations.services import offer_seats
+from registrations.services import offer_seats, set_seats
 from tests.builders import make_entry, make_group, make_organizer, make_player, make_staff, make_user
 from tests.lottery.draws import drawn, open_for, opened, read, run, seal, sealed, to_draw
 from tests.tournaments.test_pages import text_of
@@ -168,6 +169,18 @@ def test_who_was_left_out_is_counted_by_reason(client: Client) -> None:
     assert "1: the Player ID is claimed by more than one account" in page
 
 
+def test_what_was_changed_after_entries_had_opened_is_told_with_its_reason(client: Client) -> None:
+    tournament = to_draw(entries=2, opens_in=-DAY)
+    draw = open_for(tournament)
+    set_seats(division_id=tournament.divisions.get().pk, seats=6, by=make_staff(), reason="A larger hall.")
+    with pghistory.context(reason="The form was away for an hour."):
+        Tournament.objects.filter(pk=tournament.pk).update(seals_at=tournament.closes_at + DAY)
+    page = text_of(client, draw.get_absolute_url())
+    assert "2 Masters seats were added. <q>A larger hall.</q>" in page
+    assert "Entries are sealed " in page
+    assert "<q>The form was away for an hour.</q>" in page
+
+
 # --- Mine -----------------------------------------------------------------------------------------------------------
 
 
@@ -272,7 +285,7 @@ def test_the_manifest_has_the_hash_that_the_page_shows(client: Client) -> None:
 
 
 @pytest.mark.parametrize("entries", [3, 30])
-@pytest.mark.parametrize(("make", "first", "again"), [(opened, 13, 8), (sealed, 10, 9), (drawn, 11, 9)])
+@pytest.mark.parametrize(("make", "first", "again"), [(opened, 15, 8), (sealed, 12, 9), (drawn, 13, 9)])
 def test_a_page_costs_the_same_queries_for_three_and_for_thirty(
     client: Client, django_assert_num_queries: DjangoAssertNumQueries, make: Any, first: int, again: int, entries: int
 ) -> None:
