@@ -45,7 +45,7 @@ PROPOSE_TEXT = _(
     "follows, whose entries are sealed by hand."
 )
 CONFIRM_TEXT = _(
-    "%(who)s proposed it: “%(reason)s” The order that was drawn then counts for nothing, and everybody waits for a new draw. "
+    "%(who)s proposed it: “%(reason)s” What was sealed and drawn then counts for nothing, and everybody waits for a new draw. "
     "Everybody can read the reason. This can't be taken back."
 )
 
@@ -67,17 +67,17 @@ class DrawAdmin(ScopedAdmin):
 
     scope = "tournament__organization"
     organizers_may = staff_may = frozenset({"view", "run"})
-    list_display = ("public_id", "tournament", "number", "kind", "coloured_state", "entrants", "sealed_at", "drawn_at")
+    list_display = ("tournament", "number", "kind", "coloured_state", "entrants", "sealed_at", "drawn_at", "public_id")
     list_filter = ("tournament", "kind", "state")
     list_select_related = ("tournament",)
     search_fields = ("=public_id", "tournament__name")
     search_help_text = _("The tournament's name or the draw's id")
     actions_detail = ("seal", "export", "propose_void", "confirm_void", "withdraw_proposal")
     fieldsets = (
-        (None, {"fields": ("coloured_state", "waits_for", "tournament", "number", "kind", "files", "public_id")}),
+        (None, {"fields": ("state", "waits_for", "tournament", "number", "kind", "files", "public_id")}),
         (_("Who takes part"), {"fields": ("entrants", "seats", "left_out")}),
         (
-            _("Declared void"),
+            _("Declaring it void"),
             {"fields": ("void_reason", "proposed", "confirmed", "voided_at", "supersedes", "followed_by")},
         ),
         (_("Times (UTC)"), {"fields": ("opened_at", "sealed_at", "published_at", "drawn_at")}),

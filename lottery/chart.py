@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.utils.formats import number_format
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -13,6 +14,7 @@ from vgchub.words import number
 # In units of the chart's view box: a phone shows them about as pixels.
 WIDTH = 360
 BAR_ROW = 46
+LABEL = 36  # characters that fit beside the longest chance
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,12 @@ def label(row: Row) -> str:
 def chart(odds: Odds) -> Chart:
     """One bar for each row, below each other."""
     bars = tuple(
-        Bar(label(row), percent(row.chance, row.error), place * BAR_ROW, round(row.chance * WIDTH))
+        Bar(
+            Truncator(label(row)).chars(LABEL),
+            percent(row.chance, row.error),
+            place * BAR_ROW,
+            round(row.chance * WIDTH),
+        )
         for place, row in enumerate(odds.rows)
     )
     return Chart(WIDTH, len(bars) * BAR_ROW, bars)

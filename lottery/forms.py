@@ -88,7 +88,7 @@ class TrialForm(forms.Form):
         return self.cleaned_data[_name(what, kind)] or 0
 
     def _line(self, kind: Kind) -> Line:
-        name = kind[1].name if kind[1] else _("Everybody else")
+        name = kind[1].name if kind[1] else _("Everybody else; seats open to all")
         return Line(name, self[_name("players", kind)], self[_name("seats", kind)])
 
     def _divisions(self) -> list[Division]:

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.db import transaction
 from playwright.sync_api import Page, expect
 
+from lottery.models import Draw
+from lottery.services import propose_void
 from registrations.rules import State
 from tests.builders import (
     PASSWORD,
@@ -16,12 +19,14 @@ from tests.builders import (
     make_organization,
     make_organizer,
     make_player,
+    make_staff,
     make_tournament,
     make_user,
     now,
 )
+from tests.lottery.draws import open_for, run, seal, to_draw
 from tests.stage import LiveSite
-from tournaments.models import Seat, Tournament
+from tournaments.models import Organization, Seat, Tournament
 
 pytestmark = pytest.mark.browser
 
@@ -106,6 +111,9 @@ def _everything() -> list[str]:
     draft = make_tournament(organization=organization, published=False, opens_in=timedelta(days=3))
     group = make_group(draft, members=(make_player(),))
     entry = make_entry(tournament, state=State.CONFIRMED)
+    draw = _drawn(organization)
+    lottery = make_tournament(organization=organization, mode="LOTTERY", opens_in=timedelta(days=3))
+    make_group(lottery, reserved={"masters": 2}, tickets=3)
     running, planned = (f"tournaments/tournament/{row.pk}" for row in (tournament, draft))
     pages = [
         "",
@@ -120,11 +128,24 @@ def _everything() -> list[str]:
         f"registrations/queueentry/{entry.pk}/change/",
         "registrations/queueentry/export/",
         "registrations/notice/",
+        f"tournaments/tournament/{lottery.pk}/try-rules/",
+        f"tournaments/tournament/{lottery.pk}/try-rules/?players_masters_all=2000000",
+        "lottery/draw/",
+        *(f"lottery/draw/{draw.pk}/{page}/" for page in ("change", "history", "seal")),
         "payments/payment/",
         "payments/refund/",
         f"tournaments/organization/{organization.pk}/change/",
     ]
     return [f"/admin/{page}" for page in pages]
+
+
+def _drawn(organization: Organization) -> Draw:
+    """A draw with a proposal to declare it void, and somebody who was left out."""
+    with transaction.atomic():  # or the site's own worker seals it first
+        tournament = to_draw(organization=organization, objection_minutes=30)
+        make_entry(tournament, make_player(make_user(verified=False)))
+        draw = run(seal(open_for(tournament)))
+    return propose_void(draw_id=draw.pk, by=make_staff(), reason="An entry was missing.")
 
 
 @pytest.mark.parametrize("size", ["phone", "desktop"])
