@@ -22,6 +22,7 @@ from lottery.exporting import csv_pieces
 from lottery.models import Draw, DrawFile, LeftOut
 from lottery.queries import divisions_of
 from registrations.models import QueueEntry
+from tournaments import models as tournaments
 from tournaments.forms import ReasonForm
 from tournaments.queries import database_now
 from vgchub import words
@@ -34,6 +35,7 @@ COLOURS = {
     Draw.State.DRAWN: "success",
     Draw.State.VOID: "danger",
 }
+DivisionCode = tournaments.Division.Code
 VOIDABLE = (Draw.State.SEALED, Draw.State.DRAWN)
 
 SEAL_TEXT = _(
@@ -101,6 +103,10 @@ class DrawAdmin(ScopedAdmin):
     def get_queryset(self, request: HttpRequest) -> Any:
         people = ("void_proposed_by", "void_confirmed_by")
         return super().get_queryset(request).select_related("tournament", "supersedes", *people)
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+        """Django's lists can be narrowed down by any own column in the address, so the secret could be guessed digit by digit."""
+        return not lookup.startswith("secret") and super().lookup_allowed(lookup, value, request)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Only what there is by now, or will be."""
@@ -260,7 +266,7 @@ def _division(division: Division, counts: Mapping[tuple[str, str], int]) -> str:
     reserves = {reserve.group: reserve.seats for reserve in division.reserved}
     by_group = sum(min(seats, counts.get((division.code, group), 0)) for group, seats in reserves.items())
     facts = {
-        "division": division.code,
+        "division": DivisionCode(division.code).label,
         "entries": words.number(entries),
         "seats": words.number(division.seats),
         "reserved": words.number(sum(reserves.values())),

@@ -93,6 +93,14 @@ def test_the_secret_is_on_no_page_before_the_draw() -> None:
     assert draw.secret not in str(table(staff, draw))
 
 
+@pytest.mark.parametrize("lookup", ["secret__startswith", "secret", "secret__lt", "supersedes__secret__startswith"])
+def test_the_secret_can_not_be_guessed_by_narrowing_the_list_down(lookup: str) -> None:
+    draw = opened()
+    for client in (organizer_of(draw), as_(make_staff())):
+        assert client.get(LIST, {"public_id__startswith": draw.public_id[:4]}).status_code == 200
+        assert client.get(LIST, {lookup: draw.secret}).status_code == 400
+
+
 def test_the_page_says_what_is_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
     def awaits(draw: Draw, words: str) -> bool:
         return words in text(organizer_of(draw).get(at(draw, "change")))
@@ -134,7 +142,7 @@ def test_the_page_counts_seats_the_waitlist_and_who_was_left_out() -> None:
 
     page = text(organizer_of(draw).get(at(draw, "change")))
 
-    assert "masters: 7 entries for 4 seats (2 reserved), 4 on the waitlist" in page
+    assert "Masters: 7 entries for 4 seats (2 reserved), 4 on the waitlist" in page
     assert "1: the e-mail address was not proved in time" in page
     assert "1: the Player ID is claimed by more than one account" in page
     for name in ("", "manifest.json", "bundle.json"):
