@@ -14,11 +14,19 @@ OF_TOURNAMENT = "(%(tournament)s::bigint IS NULL OR {column} = %(tournament)s::b
 
 @dataclass(frozen=True)
 class Invariant:
-    """A sentence that must hold; `violations` takes a tournament's id, or None for all, and returns the exceptions in words."""
+    """A sentence that must hold; `violations` takes a tournament's id, or None for all, and returns the exceptions in words.
+
+    Where all of the site takes too long to ask every few minutes, `watched` asks what doesn't.
+    """
 
     code: str
     sentence: Sentence
     violations: Callable[[int | None], list[str]]
+    watched: Callable[[], list[str]] | None = None
+
+    def watch(self) -> list[str]:
+        """The exceptions that can be looked for every few minutes."""
+        return self.watched() if self.watched else self.violations(None)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ TOURNAMENT_OF = {
     "tournaments_prioritygroup": "{row}.tournament_id = {tournament}",
     "tournaments_seat": "{row}.division_id IN (SELECT id FROM tournaments_division WHERE tournament_id = {tournament})",
     "accounts_player": "{row}.id IN (SELECT player_id FROM registrations_queueentry WHERE tournament_id = {tournament})",
+    "lottery_draw": "{row}.tournament_id = {tournament}",
     "payments_payment": "{row}.entry_id IN (SELECT id FROM registrations_queueentry WHERE tournament_id = {tournament})",
     "payments_refund": "{row}.payment_id IN (SELECT p.id FROM payments_payment p "
     "JOIN registrations_queueentry q ON q.id = p.entry_id WHERE q.tournament_id = {tournament})",
