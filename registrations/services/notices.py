@@ -116,6 +116,8 @@ def _rendered(batch: list[Notice], now: datetime) -> tuple[list[Email], set[int]
 def _still_true(notice: Notice) -> bool:
     """A mail about an offer that was taken up or is over meanwhile would only confuse, and so would one about a draw."""
     entry = notice.entry
+    if notice.kind == Notice.Kind.SEALED:
+        return entry.is_live
     if notice.kind in OF_DRAWS:
         return entry.state == State.WAITING
     if notice.kind not in (Notice.Kind.OFFERED, Notice.Kind.ENDING, Notice.Kind.UNSEATED):

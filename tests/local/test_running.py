@@ -150,3 +150,5 @@ def test_check_walks_from_sign_up_to_a_paid_seat() -> None:
     assert "FAILED" not in done.stdout
     assert "the webhook confirms her seat" in done.stdout
     assert "the page he returns to confirms his seat" in done.stdout
+    assert "downloads the draw and the verifier, and it holds" in done.stdout
+    assert "who drew a seat is offered it and takes it up" in done.stdout

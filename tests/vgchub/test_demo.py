@@ -35,7 +35,7 @@ def test_demo_has_tournaments_in_five_situations() -> None:
 
 def test_demo_made_again_keeps_everything_and_opens_in_a_minute_again() -> None:
     now = database_now()
-    first = make_demo(now - timedelta(hours=1), draws_in=timedelta(hours=2))
+    first = make_demo(now - timedelta(seconds=90))
     player = User.objects.get(email="player@demo.example")
     cup = Tournament.objects.get(slug="friday-cup")
     join_queue(account=player, tournament=cup, player_ids=[player.players.get().pk])
@@ -51,7 +51,7 @@ def test_demo_made_again_keeps_everything_and_opens_in_a_minute_again() -> None:
 
 
 def test_demo_opens_the_same_cup_again_while_nobody_entered() -> None:
-    make_demo(database_now() - timedelta(hours=1), draws_in=timedelta(hours=2))
+    make_demo(database_now() - timedelta(seconds=90))
     make_demo(database_now())
     assert Tournament.objects.filter(slug__startswith="friday-cup").count() == 1
 
@@ -72,3 +72,12 @@ def test_demo_draws_are_open_and_a_dozen_wait_for_the_soonest() -> None:
     opened = Draw.objects.filter(state=Draw.State.OPEN).values_list("tournament__slug", flat=True)
     assert set(opened) == {"regional-lottery", "sunday-lottery", "international"}
     assert QueueEntry.objects.filter(tournament__slug="sunday-lottery", place=None).count() == 12
+
+
+def test_one_more_lottery_is_drawn_when_one_likes() -> None:
+    make_demo(database_now())
+    out = StringIO()
+    call_command("demo", "--lottery=3600", stdout=out)
+    lottery = Tournament.objects.get(slug=out.getvalue().strip())
+    assert (lottery.slug, lottery.name, lottery.entries.count()) == ("sunday-lottery-2", "Sunday Lottery", 0)
+    assert timedelta(minutes=59) < lottery.seals_at - database_now() <= timedelta(hours=1)  # type: ignore[operator]

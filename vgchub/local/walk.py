@@ -1,12 +1,14 @@
-"""`bin/run --check`: the whole site on throw-away data, and two players who walk through it over HTTP.
+"""`bin/run --check`: the whole site on throw-away data, and players who walk through it over HTTP.
 
-One seat is confirmed by Stripe's webhook, the player having closed the tab; one by the return page, all webhooks held back.
+One seat is confirmed by Stripe's webhook, the player having closed the tab; one by the return page, all webhooks held back. Then
+they play a lottery, check its draw with the command that anybody can download, and who drew a seat takes it up.
 """
 
 import os
 import re
 import secrets
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,6 +23,8 @@ from vgchub.local.ports import free_port
 from vgchub.local.running import running_site
 from vgchub.local.site import Site
 from vgchub.local.visitor import UnexpectedPageError, Visitor, readable
+
+LOTTERY_SECONDS = 15  # enough for three to enter
 
 
 def check() -> int:
@@ -42,6 +46,8 @@ def _walk(site: Site, tournament: str) -> bool:
         _confirmed_by_webhook(site, alice, tournament)
         bob = _joined(site, "Bob", tournament)
         _confirmed_by_return_page(site, bob, tournament)
+        carol = _player(site, "Carol", tournament)
+        _play_lottery(site, {"Alice": alice, "Bob": bob, "Carol": carol})
         _invariants_hold(site)
     except (UnexpectedPageError, requests.RequestException) as problem:
         print(f"       {problem}\n       Logs of the processes end so:\n{_ends_of_logs(site)}")
@@ -50,9 +56,20 @@ def _walk(site: Site, tournament: str) -> bool:
 
 
 def _joined(site: Site, name: str, tournament: str) -> Visitor:
-    """A new player with an account, in line."""
+    """A new player with an account, in line, with a seat on offer."""
+    visitor = _player(site, name, tournament)
+    with _step(f"{name} joins the line"):
+        visitor.open(f"/t/{tournament}/")
+        visitor.submit(f"/t/{tournament}/join/")
+    with _step(f"{name} is offered a seat"):
+        visitor.wait_for(f"/t/{tournament}/queue/", form="/take-up/")
+    return visitor
+
+
+def _player(site: Site, name: str, tournament: str) -> Visitor:
+    """Somebody who has found the tournament and made an account, with a player."""
     visitor = Visitor(site.url)
-    email = f"{name.lower()}@players.example"
+    email = _email(name)
     with _step(f"{name} finds the tournament"):
         visitor.open("/")
         visitor.open(f"/t/{tournament}/")
@@ -69,12 +86,11 @@ def _joined(site: Site, name: str, tournament: str) -> Visitor:
         visitor.submit(
             "/account/players/add/", display_name=name, player_id=number, birth_date="2000-02-29", country="DE"
         )
-    with _step(f"{name} joins the line"):
-        visitor.open(f"/t/{tournament}/")
-        visitor.submit(f"/t/{tournament}/join/")
-    with _step(f"{name} is offered a seat"):
-        visitor.wait_for(f"/t/{tournament}/queue/", form="/take-up/")
     return visitor
+
+
+def _email(name: str) -> str:
+    return f"{name.lower()}@players.example"
 
 
 def _code_from_mail(site: Site, email: str) -> str:
@@ -118,18 +134,94 @@ def _confirmed_by_return_page(site: Site, visitor: Visitor, tournament: str) -> 
         visitor.wait_for(f"/t/{tournament}/queue/", text="/ticket/")
 
 
+def _play_lottery(site: Site, visitors: dict[str, Visitor]) -> None:
+    """Two seats, and one more player than seats."""
+    with _step(f"a lottery of two seats opens for {LOTTERY_SECONDS} seconds"):
+        tournament = _manage(site, "demo", f"--lottery={LOTTERY_SECONDS}").strip()
+    for name, visitor in visitors.items():
+        with _step(f"{name} enters it and reads what will be drawn"):
+            visitor.open(f"{site.url}/t/{tournament}/")
+            visitor.submit(f"/t/{tournament}/join/")
+            visitor.open(f"/t/{tournament}/draw/")
+            visitor.expect("Commitment")
+    last = visitor
+    with _step("the entries are sealed and drawn, and the page shows it"):
+        last.wait_for(f"/t/{tournament}/draw/", text="/bundle.json", patience=LOTTERY_SECONDS + 20)
+    with _step(f"{name} downloads the draw and the verifier, and it holds"):
+        _verify(site, last)
+    with _step("each finds in the mail what was sealed"):
+        for name in visitors:
+            Visitor(site.url).wait_for(f"/local/mailbox/?to={_email(name)}", text="You are in the draw")
+    with _step("who drew a seat is offered it and takes it up, and nobody else"):
+        _seats_taken_up(visitors, tournament)
+
+
+def _verify(site: Site, visitor: Visitor) -> None:
+    page = visitor.page
+    bundle, verifier, sha256 = (
+        _found(pattern, page)
+        for pattern in (
+            r"/draws/[0-9a-f]{24}/bundle\.json",
+            r"/static/verify_draw[.\w]*\.py",
+            r"--sha256 ([0-9a-f]{64})",
+        )
+    )
+    files = []
+    for name, path in (("verify_draw.py", verifier), ("bundle.json", bundle)):
+        visitor.open(path)
+        file = site.folder / name
+        file.write_text(visitor.page)
+        files.append(str(file))
+    _run([sys.executable, *files, "--sha256", sha256], {})
+
+
+def _found(pattern: str, page: str) -> str:
+    found = re.search(pattern, page)
+    if found is None:
+        raise UnexpectedPageError(f"No {pattern} on the page: {readable(page)[:1000]}")
+    return found[found.re.groups]
+
+
+def _seats_taken_up(visitors: dict[str, Visitor], tournament: str) -> None:
+    queue = f"/t/{tournament}/queue/"
+    deadline = time.monotonic() + 20
+    winners: list[Visitor] = []
+    while len(winners) < 2:
+        if time.monotonic() > deadline:
+            raise UnexpectedPageError(f"{len(winners)} of 2 seats are offered after 20 s")
+        for visitor in visitors.values():
+            visitor.open(queue)
+        winners = [visitor for visitor in visitors.values() if visitor.has_form("/take-up/")]
+    for winner in winners:
+        winner.submit("/take-up/")
+        winner.wait_for(queue, text="/ticket/")
+    (other,) = (visitor for visitor in visitors.values() if visitor not in winners)
+    other.open(queue)
+    if other.has_form("/take-up/"):
+        raise UnexpectedPageError("A third seat of two is offered")
+
+
 def _pay(visitor: Visitor, *, follow: bool = True) -> None:
     visitor.submit("/c/pay/", follow=follow, number="4242424242424242", expiry="12/40", cvc="123")
 
 
 def _invariants_hold(site: Site) -> None:
     with _step("what must always be true is true"):
-        command, environment = site.step("check_invariants")
-        done = subprocess.run(  # noqa: S603 - our own command
-            command, env={**os.environ, **environment}, cwd=HOUSE, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise UnexpectedPageError(done.stdout + done.stderr)
+        _manage(site, "check_invariants")
+
+
+def _manage(site: Site, *argv: str) -> str:
+    """Run `manage.py ...`; returns what it printed."""
+    return _run(*site.step(*argv))
+
+
+def _run(command: list[str], environment: dict[str, str]) -> str:
+    done = subprocess.run(  # noqa: S603 - our own commands
+        command, env={**os.environ, **environment}, cwd=HOUSE, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise UnexpectedPageError(done.stdout + done.stderr)
+    return done.stdout
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Demo data: what a newcomer finds after the first `bin/run`. Making it again keeps what is there and renews what is over."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -19,6 +19,7 @@ BOUNDS: dict[str, tuple[date | None, date | None]] = {
     "senior": (date(2011, 1, 1), date(2014, 12, 31)),
     "masters": (None, date(2010, 12, 31)),
 }
+SOON = "sunday-lottery"
 ENTRANTS = ("Aiko", "Bruno", "Chiara", "Deniz", "Emil", "Fatima", "Goran", "Hanna", "Ines", "Jonas", "Kofi", "Leila")
 
 
@@ -31,13 +32,11 @@ class Demo:
     lottery: str
 
 
-def make_demo(now: datetime, *, draws_in: timedelta = timedelta(minutes=3)) -> Demo:
+def make_demo(now: datetime) -> Demo:
     """Accounts, and tournaments in five situations: one opens in a minute, one is open, one takes lots, one draws them soon, one
     is announced.
     """
-    organization, _ = Organization.objects.get_or_create(
-        slug="demo-league", defaults={"name": "Demo League", "contact_email": "desk@demo.example"}
-    )
+    organization = _organization()
     player = _account("player@demo.example")
     organizer = _account("organizer@demo.example")
     _account("staff@demo.example", is_staff=True, is_superuser=True)
@@ -50,7 +49,7 @@ def make_demo(now: datetime, *, draws_in: timedelta = timedelta(minutes=3)) -> D
     _opens_in_a_minute(organization, now)
     crowd = _renewed("city-championship", now, lambda slug: _paid(organization, slug, now))
     _renewed("regional-lottery", now, lambda slug: _lottery(organization, slug, now))
-    lottery = _renewed("sunday-lottery", now, lambda slug: _drawn_soon(organization, slug, now, draws_in))
+    lottery = _renewed(SOON, now, lambda slug: _drawn_soon(organization, slug, now, timedelta(minutes=3)))
     _renewed("international", now, lambda slug: _announced(organization, slug, now))
     for tournament in Tournament.objects.filter(organization=organization, draw_opened_at=None, closes_at__gt=now):
         open_draw(tournament_id=tournament.pk)
@@ -59,6 +58,18 @@ def make_demo(now: datetime, *, draws_in: timedelta = timedelta(minutes=3)) -> D
         for user in User.objects.filter(email__endswith="@demo.example").order_by("pk")
     }
     return Demo(logins, crowd.slug, lottery.slug)
+
+
+def make_lottery(now: datetime, draws_in: timedelta) -> Tournament:
+    """One more small lottery, which nobody has entered yet, drawn when you like."""
+    return _drawn_soon(_organization(), _next_slug(SOON), now, draws_in, seats=2, entrants=())
+
+
+def _organization() -> Organization:
+    organization, _ = Organization.objects.get_or_create(
+        slug="demo-league", defaults={"name": "Demo League", "contact_email": "desk@demo.example"}
+    )
+    return organization
 
 
 def _password(email: str) -> str:
@@ -84,8 +95,12 @@ def _verified(user: User) -> User:
 def _renewed(name: str, now: datetime, make: Callable[[str], Tournament]) -> Tournament:
     """The latest tournament of this name if it is not over; else a new one, numbered on."""
     made = Tournament.objects.filter(slug__startswith=name).order_by("-pk")
-    current = made.filter(closes_at__gt=now, cancelled_at=None).first()
-    return current or make(f"{name}-{made.count() + 1}" if made else name)
+    return made.filter(closes_at__gt=now, cancelled_at=None).first() or make(_next_slug(name))
+
+
+def _next_slug(name: str) -> str:
+    made = Tournament.objects.filter(slug__startswith=name).count()
+    return f"{name}-{made + 1}" if made else name
 
 
 def _opens_in_a_minute(organization: Organization, now: datetime) -> Tournament:
@@ -154,12 +169,20 @@ def _lottery(organization: Organization, slug: str, now: datetime) -> Tournament
     return tournament
 
 
-def _drawn_soon(organization: Organization, slug: str, now: datetime, draws_in: timedelta) -> Tournament:
+def _drawn_soon(
+    organization: Organization,
+    slug: str,
+    now: datetime,
+    draws_in: timedelta,
+    *,
+    seats: int = 4,
+    entrants: Sequence[str] = ENTRANTS,
+) -> Tournament:
     """With a dozen who have entered, so that there is something to draw."""
     tournament = _tournament(
         organization,
         slug,
-        {"masters": 4},
+        {"masters": seats},
         name="Sunday Lottery",
         mode=Tournament.Mode.LOTTERY,
         description="Free. Entries close a few minutes after the site has started, and the draw follows at once.",
@@ -169,7 +192,7 @@ def _drawn_soon(organization: Organization, slug: str, now: datetime, draws_in: 
         objection_minutes=0,
     )
     open_draw(tournament_id=tournament.pk)
-    for name in ENTRANTS:
+    for name in entrants:
         player = _entrant(name)
         join_queue(account=player.account, tournament=tournament, player_ids=[player.pk])
     return tournament
