@@ -127,8 +127,8 @@ def _context(request: HttpRequest, shown: Draw) -> dict[str, Any]:
     groups = queries.group_facts(tournament)
     files = {file.name: file for file in shown.files.all()}
     awaited = _awaited(shown, now, bundled=DrawFile.Name.BUNDLE in files)
-    is_open = shown.state in (Draw.State.OPEN, Draw.State.SEALED)
-    table = chances.chances_of(shown) if is_open else None
+    is_due = shown.state in (Draw.State.OPEN, Draw.State.SEALED) and tournament.cancelled_at is None
+    table = chances.chances_of(shown) if is_due else None
     mine = _mine(request.user, shown, table, now)
     return {
         "draw": shown,

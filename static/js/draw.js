@@ -21,15 +21,19 @@ function fetchAgain(spread) {
   }, SOON_MS / 4 + Math.random() * spread);
 }
 
-const socket = keepOpen(() => part().dataset, {
-  receive: ({ kind }) => kind.startsWith("draw.") && fetchAgain(SPREAD_MS),
-  changed: ({ open, attempts }) => open && attempts && fetchAgain(SPREAD_MS), // what happened meanwhile
-});
-// What a countdown goes to is said by the socket too, unless that is away.
-document.addEventListener("countdown:over", () => fetchAgain(SPREAD_MS));
-setInterval(() => {
-  if (part().dataset.awaits && !document.hidden && !socket.isOpen()) fetchAgain(SOON_MS);
-}, ASK_EVERY_MS);
+function listen() {
+  const socket = keepOpen(() => part().dataset, {
+    receive: ({ kind }) => kind.startsWith("draw.") && fetchAgain(SPREAD_MS),
+    changed: ({ open, attempts }) => open && attempts && fetchAgain(SPREAD_MS), // what happened meanwhile
+  });
+  // What a countdown goes to is said by the socket too, unless that is away.
+  document.addEventListener("countdown:over", () => fetchAgain(SPREAD_MS));
+  setInterval(() => {
+    if (part().dataset.awaits && !document.hidden && !socket.isOpen()) fetchAgain(SOON_MS);
+  }, ASK_EVERY_MS);
+}
+
+if (part().dataset.awaits) listen();
 
 // --- Check it yourself ---------------------------------------------------------------------------------------------
 
