@@ -8,12 +8,13 @@ import pytest
 from pytest_django import DjangoAssertNumQueries
 
 from lottery import services as lottery
+from lottery.models import Draw
 from payments.models import Payment, Refund
 from registrations import services
 from registrations.models import Heartbeat, QueueEntry
 from registrations.rules import State
 from reports.queries import place_at_the_end, staff_timeline, timeline
-from reports.sentences import STEPS
+from reports.sentences import DRAW_STEPS, STEPS
 from tests.builders import make_entry, make_group, make_player, make_staff, make_tournament, make_user, now
 from tests.lottery.draws import open_for, run, seal, to_draw
 from tournaments.models import Tournament
@@ -311,3 +312,16 @@ def test_the_number_of_queries_does_not_grow_with_the_story(
     entry = QueueEntry.objects.select_related("tournament", "division").get(pk=entry.pk)
     with django_assert_max_num_queries(7):
         assert len(timeline(entry)) == 5
+
+
+def test_a_drawn_entrys_story_takes_few_queries(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    tournament = to_draw(entries=3)
+    run(seal(open_for(tournament)))
+    entry = QueueEntry.objects.select_related("tournament", "division").filter(tournament=tournament).first()
+    assert entry is not None
+    with django_assert_num_queries(9):
+        assert len(timeline(entry)) == 3
+
+
+def test_every_step_of_a_draw_has_its_sentence() -> None:
+    assert set(DRAW_STEPS) == set(Draw.State) - {Draw.State.OPEN}
