@@ -47,6 +47,22 @@ WHERE n.mailed_at IS NULL
 GROUP BY 1, 2 ORDER BY 1, 2
 """  # noqa: S608
 
+# Everybody in a draw whose mails are made, or should be by now. What a void draw had not mailed yet is not mailed any more.
+OWED_BY_DRAWS = f"""
+SELECT t.slug, m.kind, count(*) AS mails
+FROM lottery_mailing m
+JOIN lottery_draw d ON d.id = m.draw_id
+JOIN tournaments_tournament t ON t.id = d.tournament_id
+JOIN (SELECT draw_id, entry_id, false AS is_left_out FROM lottery_drawentry
+      UNION ALL SELECT draw_id, entry_id, true FROM lottery_leftout) e
+  ON e.draw_id = m.draw_id AND e.is_left_out = m.to_left_out
+LEFT JOIN registrations_notice n ON n.entry_id = e.entry_id AND n.kind = m.kind AND n.offer_number = d.number
+WHERE n.id IS NULL AND (d.state <> 'VOID' OR m.kind = 'DRAW_VOID')
+  AND (m.done_at IS NOT NULL OR m.due_at < statement_timestamp() - make_interval(mins => %(within)s))
+  AND {of_tournament("d.tournament_id")}
+GROUP BY 1, 2 ORDER BY 1, 2
+"""  # noqa: S608
+
 
 def unsent(tournament_id: int | None) -> list[str]:
     return [
@@ -64,6 +80,12 @@ def unsent(tournament_id: int | None) -> list[str]:
             within=MAILED_WITHIN_MINUTES,
             bulk=list(BULK_KINDS),
             bulk_within=BULK_WITHIN_MINUTES,
+        ),
+        *exceptions(
+            OWED_BY_DRAWS,
+            _("%(slug)s: %(mails)s mails %(kind)s about its draw are owed, and none is planned."),
+            tournament_id,
+            within=BULK_WITHIN_MINUTES,
         ),
     ]
 

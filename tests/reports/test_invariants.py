@@ -12,6 +12,8 @@ from django.db import connection
 from django.db.models import F
 
 from accounts.models import Player
+from lottery.services import propose_void, void_draw
+from lottery.services.telling import make_notices
 from registrations import services
 from registrations.models import Notice, QueueEntry
 from registrations.rules import State
@@ -19,6 +21,7 @@ from registrations.services import offering
 from reports.invariants import INVARIANTS, violations
 from reports.services import watch_invariants
 from tests.builders import make_entry, make_group, make_player, make_seats, make_staff, make_tournament, make_user, now
+from tests.lottery import draws
 from tournaments.models import Seat, Tournament
 from tournaments.queries import database_now
 
@@ -527,6 +530,34 @@ def test_i14_a_mail_that_is_due_and_not_sent() -> None:
     assert found() == {"I14": 1}
     Notice.objects.update(mailed_at=now())
     assert found() == {}
+
+
+@pytest.mark.parametrize("kind", [Notice.Kind.SEALED, Notice.Kind.LEFT_OUT, Notice.Kind.DRAWN])
+def test_i14_a_mail_about_a_draw_that_nobody_planned(kind: Notice.Kind) -> None:
+    tournament = draws.to_draw(entries=2)
+    make_entry(tournament, make_player(make_user(verified=False)))
+    draw = draws.run(draws.seal(draws.open_for(tournament)))
+    assert "I14" not in found()
+    draw.mailings.update(due_at=F("due_at") - timedelta(hours=4))
+    assert found()["I14"] == 3
+    while make_notices():
+        pass
+    Notice.objects.update(due_at=now())
+    assert "I14" not in found()
+    Notice.objects.filter(kind=kind).delete()
+    assert found()["I14"] == 1
+
+
+def test_i14_a_void_draw_owes_only_the_mail_that_says_so() -> None:
+    draw = draws.sealed(entries=1)
+    propose_void(draw_id=draw.pk, by=make_staff(), reason="A list came late.")
+    void_draw(draw_id=draw.pk, by=make_staff())
+    while make_notices():
+        pass
+    assert set(Notice.objects.values_list("kind", flat=True)) == {Notice.Kind.DRAW_VOID}
+    assert "I14" not in found()
+    Notice.objects.all().delete()
+    assert found()["I14"] == 1
 
 
 # --- I15 ------------------------------------------------------------------------------------------------------
