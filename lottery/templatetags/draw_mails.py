@@ -36,14 +36,14 @@ def drawn_in(entry: QueueEntry, draw_number: int, now: datetime) -> dict[str, ob
     row = _row(entry, draw_number)
     draw, rank = row.draw, row.division_rank or 0
     outcome = outcomes_of(draw)[row.division]
-    on_waitlist = outcome.how(rank) is How.WAITLIST
+    how = outcome.how(rank)
     begins_at = entry.tournament.offers_begin_at
     return {
         "place": number(rank),
         "seats": number(outcome.seats),
         "one_seat": outcome.seats == 1,
-        "has_seat": not on_waitlist,
-        "waitlist": number(outcome.waitlist_place(rank)) if on_waitlist else "",
+        "is_reserved": how is How.RESERVED,
+        "waitlist": number(outcome.waitlist_place(rank)) if how is How.WAITLIST else "",
         "begins_at": _moment(entry, begins_at, now) if begins_at and begins_at > now else "",
         "url": absolute(draw.get_absolute_url()),
     }
@@ -63,10 +63,11 @@ def left_out_of(entry: QueueEntry, draw_number: int) -> dict[str, object]:
 
 @register.simple_tag
 def void_draw_of(entry: QueueEntry, draw_number: int) -> dict[str, object]:
-    """Why the draw of an entry was declared void."""
+    """Why the draw of an entry was declared void, and whether the entry was in it at all."""
     draws = [row.draw for row in entry.draw_entries.all()] + [row.draw for row in entry.left_out_of.all()]
     draw = next(draw for draw in draws if draw.number == draw_number)
-    return {"reason": draw.void_reason, "url": absolute(draw.get_absolute_url())}
+    left_out = any(row.draw == draw for row in entry.left_out_of.all())
+    return {"reason": draw.void_reason, "left_out": left_out, "url": absolute(draw.get_absolute_url())}
 
 
 def _row(entry: QueueEntry, draw_number: int) -> DrawEntry:

@@ -89,7 +89,7 @@ def test_who_was_left_out_hears_why_and_what_to_do() -> None:
     disputed = make_entry(tournament, make_player(player_id_state=Player.IdState.DISPUTED))
     seal(open_for(tournament))
     subject = "You are not in the draw"
-    assert "nobody had proved this e-mail address" in mail_to(unproved, subject)
+    assert "this e-mail address had not been proved" in mail_to(unproved, subject)
     assert "/account/email/code/" in mail_to(unproved, subject)
     assert "more than one account claims the same Player ID" in mail_to(disputed, subject)
     assert "desk@organizers.example" in mail_to(disputed, subject)
@@ -121,12 +121,13 @@ def test_a_seat_and_a_place_on_the_waitlist_are_told_in_kind_words() -> None:
     subject = "is drawn: your place"
     text = mail_to(first, subject)
     assert "drew place 1 for 2 Masters seats of" in text
-    assert re.search(r"That is a seat\. It will be on offer for you from .+ \(Berlin time\)", text)
+    assert "That is a seat. We send you a mail the moment you can take it up" in text
+    assert re.search(r"Seats are offered down the order from .+ \(Berlin time\)", text)
     assert first.public_id in text
     assert "drew place 2 for 2 Masters seats" in mail_to(second, subject)
     text = mail_to(third, subject)
     assert "drew place 3 for 2 Masters seats" in text
-    assert "That is place 1 on the waitlist. Seats are offered down the order from" in text
+    assert "That is place 1 on the waitlist." in text
     assert "you need to do nothing to stay in line" in text
 
 
@@ -140,6 +141,9 @@ def test_a_reserved_seat_is_a_seat_wherever_it_was_drawn() -> None:
     offer_seats(tournament_id=tournament.pk)
     seated = {entry.public_id for entry in QueueEntry.objects.filter(state=State.OFFERED)}
     assert first_local.public_id in seated
+    assert [
+        first_local.public_id in text for text in told if "one of those that are reserved for your group" in text
+    ] == [True]
     assert {text for text in told if "That is a seat" in text} == {
         text for text in told if any(public_id in text for public_id in seated)
     }
@@ -165,7 +169,8 @@ def test_a_void_draw_is_told_with_its_reason_and_what_it_said_before_is_not() ->
         text = mail_to(entry, f"The draw of {tournament.name} is void")
         assert "A list was imported too late." in text
         assert draw.get_absolute_url() in text
-    assert unproved.pk
+        assert ("it takes part in the new one if that is put right" in text) == (entry == unproved)
+        assert ("You need to do nothing" in text) == (entry != unproved)
     assert len(mails()) == 2
 
 
