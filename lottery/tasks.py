@@ -14,8 +14,6 @@ def look() -> None:
     from lottery import services
     from lottery.services import telling
 
-    for tournament_id in services.due_to_open():
-        services.open_draw(tournament_id=tournament_id)
     for draw_id in services.due_to_seal():
         seal.apply_async(args=(draw_id,))
     for draw_id in services.due_to_draw():
@@ -24,6 +22,8 @@ def look() -> None:
         bundle.apply_async(args=(draw_id,))
     if telling.mails_due():
         mail.apply_async()
+    for tournament_id in services.due_to_open():
+        services.open_draw(tournament_id=tournament_id)
 
 
 @shared_task(expires=PATIENCE)
