@@ -38,11 +38,12 @@ Change = TimeMoved | SeatsChanged
 
 
 def changes_of(tournament: Tournament) -> list[Change]:
-    """The changes since entries opened, the newest first; at most some seconds old."""
+    """The changes since entries opened (and the draw with its rules), the newest first; at most some seconds old."""
     key = f"draw-changes:{tournament.pk}"
     found: list[Change] | None = cache.get(key)
     if found is None:
-        since = tournament.prequeue_opens_at or tournament.opens_at
+        opened_at = tournament.prequeue_opens_at or tournament.opens_at
+        since = max(opened_at, tournament.draw_opened_at or opened_at)
         changes: list[Change] = [*_times(tournament, since), *_seats(tournament, since)]
         found = sorted(changes, key=lambda change: change.at, reverse=True)
         cache.set(key, found, timeout=KEPT_SECONDS)

@@ -73,11 +73,17 @@ def chance_comes_from(draw: Draw) -> list[str]:
                 "order when the entries were sealed."
             ),
         ]
+    tournament = draw.tournament
+    if draw.opened_at <= (tournament.prequeue_opens_at or tournament.opens_at):
+        since = _("before entries opened")
+    else:
+        since = _("before entries were sealed, though after they had opened")
     return [
         _(
-            "Chance comes from a sealed secret of this site: its fingerprint was public before entries opened, so the secret "
-            "could not be exchanged afterwards."
-        ),
+            "Chance comes from a sealed secret of this site: its fingerprint was public %(since)s, so the secret could not be "
+            "exchanged afterwards."
+        )
+        % {"since": since},
         _("But the organizer has to be trusted not to have tailored the entry list, since this site knew the secret."),
     ]
 

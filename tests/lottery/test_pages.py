@@ -169,6 +169,7 @@ def test_who_was_left_out_is_counted_by_reason(client: Client) -> None:
     assert "1: the Player ID is claimed by more than one account" in page
 
 
+@pytest.mark.django_db(transaction=True)  # within one transaction, everything would happen at its beginning
 def test_what_was_changed_after_entries_had_opened_is_told_with_its_reason(client: Client) -> None:
     tournament = to_draw(entries=2, opens_in=-DAY)
     draw = open_for(tournament)
@@ -176,6 +177,8 @@ def test_what_was_changed_after_entries_had_opened_is_told_with_its_reason(clien
     with pghistory.context(reason="The form was away for an hour."):
         Tournament.objects.filter(pk=tournament.pk).update(seals_at=tournament.closes_at + DAY)
     page = text_of(client, draw.get_absolute_url())
+    assert "4 Masters seats" not in page  # the first ones, made before the draw was opened
+    assert "though after they had opened" in page
     assert "2 Masters seats were added. <q>A larger hall.</q>" in page
     assert "Entries are sealed " in page
     assert "<q>The form was away for an hour.</q>" in page
