@@ -23,6 +23,7 @@ class UserAdmin(ScopedAdmin):
     """Passwords are reset by their owners; who is staff is decided by superusers alone."""
 
     staff_may = frozenset({"view", "change"})
+    secrets = frozenset({"password"})
     fields = ("email", "email_verified_at", "is_active", "is_staff", "is_superuser", "joined_at", "last_login")
     list_display = ("email", "is_active", "is_staff", "joined_at")
     list_filter = ("is_staff", "is_active")

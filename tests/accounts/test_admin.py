@@ -59,3 +59,9 @@ def test_results_regroup_who_waits(dora: Client) -> None:
     entry.refresh_from_db()
     assert (player.championship_points, player.player_id_state) == (800, IdState.CLAIMED)
     assert entry.group == group
+
+
+def test_a_password_hash_can_not_be_guessed_by_narrowing_the_list_down(dora: Client) -> None:
+    accounts = reverse("admin:accounts_user_changelist")
+    assert dora.get(accounts, {"is_staff__exact": "1"}).status_code == 200
+    assert dora.get(accounts, {"password__startswith": "argon2"}).status_code == 400
