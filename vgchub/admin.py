@@ -197,7 +197,7 @@ class ScopedAdmin(ScopedChoices, Asking, ModelAdmin):
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
         allowed: bool = super().lookup_allowed(lookup, value, request)
-        return allowed and lookup.split("__")[0] not in self.secrets
+        return allowed and lookup.split("__", maxsplit=1)[0] not in self.secrets
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """What a form is about to change is read under its lock, and so judged by what it will be saved onto."""
