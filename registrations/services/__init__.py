@@ -30,6 +30,7 @@ from registrations.services.joining import (
 from registrations.services.offering import (
     NoFreeSeatError,
     NotReadyError,
+    OrderOpenError,
     extend_offers,
     grant_seat,
     lapse_offers,
@@ -59,6 +60,7 @@ __all__ = [
     "NotOpenYetError",
     "NotReadyError",
     "OfferOverError",
+    "OrderOpenError",
     "PlayerNotFoundError",
     "SeatsTakenError",
     "beat",

@@ -36,6 +36,12 @@ class NotReadyError(RefusedError):
     remedy = gettext_lazy("A seat can be granted once that is settled; the place in line is kept meanwhile.")
 
 
+class OrderOpenError(RefusedError):
+    code = "order_open"
+    message = gettext_lazy("The order is still to be drawn, or can still be questioned.")
+    remedy = gettext_lazy("Grant the seat once offers have begun: until then a draw can be declared void.")
+
+
 def offer_seats(*, tournament_id: int) -> int:
     """Offer free seats to the head of the line, as many as the pace allows; returns how many were offered.
 
@@ -179,7 +185,7 @@ def grant_seat(*, public_id: str, by: User, reason: str) -> QueueEntry:
     """Offer a free seat to somebody out of order; the reason is public on the player's timeline.
 
     Raises:
-        EntryNotFoundError, NotInQueueError, NotReadyError, NoFreeSeatError
+        EntryNotFoundError, NotInQueueError, OrderOpenError, NotReadyError, NoFreeSeatError
     """
     with transaction.atomic(), pghistory.context(service="grant_seat", by=by.pk, reason=reason):
         tournament = Tournament.objects.locked().get(pk=any_entry(public_id).tournament_id)
@@ -192,6 +198,8 @@ def grant_seat(*, public_id: str, by: User, reason: str) -> QueueEntry:
             or tournament.phase(now) in (Phase.OVER, Phase.CANCELLED)
         ):
             raise NotInQueueError(entry.state)
+        if not _order_stands(tournament, now):
+            raise OrderOpenError
         if not QueueEntry.objects.offerable().filter(pk=entry.pk).exists():
             raise NotReadyError
         seat = _seat_to_grant(entry)

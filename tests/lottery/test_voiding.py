@@ -7,7 +7,7 @@ import pytest
 from lottery import services
 from lottery.models import Draw, DrawFile
 from registrations.models import QueueEntry
-from registrations.services import grant_seat, join_queue, leave_queue, offer_seats
+from registrations.services import OrderOpenError, grant_seat, join_queue, leave_queue, offer_seats
 from tests.builders import Mode, make_entry, make_player, make_staff, make_user, now
 from tests.lottery.draws import drawn, open_for, opened, read, run, seal, sealed, to_draw
 from tournaments.models import Tournament
@@ -172,12 +172,28 @@ def test_void_draw_after_the_first_offer_is_refused() -> None:
 
 
 def test_void_draw_after_an_offer_that_was_declined_is_refused() -> None:
-    draw = drawn(objection_minutes=30)
+    draw = drawn()
     entry = QueueEntry.objects.in_line()[0]
     grant_seat(public_id=entry.public_id, by=make_staff(), reason="A guest of honour.")
     leave_queue(account=entry.player.account, public_id=entry.public_id)
     with pytest.raises(services.AlreadyOfferedError):
         services.propose_void(draw_id=draw.pk, by=make_staff(), reason=WHY)
+
+
+def test_no_seat_is_granted_by_hand_while_the_draw_can_be_questioned() -> None:
+    drawn(objection_minutes=30)
+    entry = QueueEntry.objects.in_line()[0]
+    with pytest.raises(OrderOpenError):
+        grant_seat(public_id=entry.public_id, by=make_staff(), reason="A guest of honour.")
+
+
+def test_no_seat_is_granted_to_a_late_arrival_before_the_fair_start_is_drawn() -> None:
+    tournament = to_draw(Mode.FAIR_START, entries=2)
+    late = make_player()
+    [entry] = join_queue(account=late.account, tournament=tournament, player_ids=[late.pk])
+    assert entry.place == entry.number
+    with pytest.raises(OrderOpenError):
+        grant_seat(public_id=entry.public_id, by=make_staff(), reason="A guest of honour.")
 
 
 def test_void_draw_that_is_open_or_void_already_is_refused() -> None:

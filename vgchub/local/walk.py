@@ -163,7 +163,7 @@ def _verify(site: Site, visitor: Visitor) -> None:
         for pattern in (
             r"/draws/[0-9a-f]{24}/bundle\.json",
             r"/static/verify_draw[.\w]*\.py",
-            r"--sha256 ([0-9a-f]{64})",
+            r'data-sha256="([0-9a-f]{64})"',
         )
     )
     files = []
