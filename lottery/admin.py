@@ -121,7 +121,7 @@ class DrawAdmin(ScopedAdmin):
         proposed = draw.state in VOIDABLE and draw.void_proposed_by_id is not None
         offered = {
             "seal": seals_by_hand(draw, database_now()),
-            "export": draw.sealed_at is not None,
+            "export": staff and draw.sealed_at is not None,
             "propose_void": staff and draw.state in VOIDABLE and not proposed and not _offers_began(draw),
             "confirm_void": staff and proposed and draw.void_proposed_by_id != request.user.pk,
             "withdraw_proposal": staff and proposed,
@@ -142,7 +142,7 @@ class DrawAdmin(ScopedAdmin):
     @detail_action(description=_("Export"), url_path="export", icon="download")
     def export(self, request: AdminRequest, object_id: str) -> StreamingHttpResponse:
         """Who took part and what came out, as CSV; sent while it is read."""
-        draw = self.own_or_404(request, object_id)
+        draw = self._of_staff(request, object_id)
         return StreamingHttpResponse(
             csv_pieces(draw),
             content_type="text/csv; charset=utf-8",
