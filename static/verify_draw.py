@@ -9,7 +9,7 @@
 It needs Python 3.9 or newer and nothing else, asks nobody, and writes nothing. Only the signature of a drand round takes a package:
 `pip install py_ecc`. Without it the signature is left unchecked, and the output says so.
 
-Exit code: 0 if all of it holds, 1 at the first difference, 2 if there was nothing to check (no such file, not JSON).
+Exit code: 0 if all of it holds, 1 at the first difference, 2 if there was nothing to check (no such file, not JSON, wrong usage).
 """
 
 from __future__ import annotations
@@ -66,11 +66,24 @@ class Nothing:
     """Stands where the other side has something."""
 
 
+class Malformed:
+    """Stands for what JSON may say and a draw may not, so that it differs at its place, whatever should be there."""
+
+    def __init__(self, words: str) -> None:
+        self.words = words
+
+    def __str__(self) -> str:
+        return self.words
+
+
 def shown(value: object) -> str:
     """A value in plain ASCII, cut short."""
     if isinstance(value, Nothing):
         return "nothing"
-    text = json.dumps(value._asdict() if isinstance(value, Entry) else value)
+    if isinstance(value, Malformed):
+        text = value.words
+    else:
+        text = json.dumps(value._asdict() if isinstance(value, Entry) else value, default=str)
     return text if len(text) <= 160 else text[:150] + "... (shortened)"
 
 
@@ -101,20 +114,20 @@ def members_once(pairs: list[tuple[str, Any]]) -> Any:
     if len(found) < len(pairs):
         names = [name for name, _value in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise UnreadableError(f"An object in the file has the name {shown(twice)} twice.")
+        return Malformed(f"an object that has the name {shown(twice)} twice")
     if len(found) == 4 and found.keys() == {"division", "group", "id", "tickets"}:
         return Entry(**found)
     return found
 
 
-def whole_number(digits: str) -> int:
-    if len(digits) > 17 or abs(int(digits)) > LARGEST_NUMBER:
-        raise UnreadableError(f"The file has a number that no draw can have: {digits:.30}")
+def whole_number(digits: str) -> Any:
+    if len(digits) > 17 or digits == "-0" or abs(int(digits)) > LARGEST_NUMBER:
+        return Malformed(digits)
     return int(digits)
 
 
-def no_number(text: str) -> Any:
-    raise UnreadableError(f"The file has a number that no draw can have: {text:.30}")
+def no_json(text: str) -> Any:
+    raise ValueError(f"it says {text}")
 
 
 def parse(path: str) -> Any:
@@ -124,8 +137,8 @@ def parse(path: str) -> Any:
             text,
             object_pairs_hook=members_once,
             parse_int=whole_number,
-            parse_float=no_number,
-            parse_constant=no_number,
+            parse_float=Malformed,
+            parse_constant=no_json,
         )
     except ValueError as error:
         raise UnreadableError(f"{path!a} is not JSON: {error!s:.200}.") from None

@@ -387,13 +387,7 @@ def test_without_the_package_the_signature_is_said_to_be_unchecked(
         b"\xef\xbb\xbf{}",
         b'{"seed": NaN}',
         b'{"seed": Infinity}',
-        b'{"seed": 1.0}',
-        b'{"seed": 1e400}',
-        b'{"seed": 9007199254740992}',
-        b'{"seed": ' + b"9" * 100_000 + b"}",
-        b'{"seed": 1, "seed": 1}',
-        b'{"a": [{"id": 1, "id": 1, "group": null, "division": "x", "tickets": 1}]}',
-        gzip.compress(b'{"seed": ""}')[:-9],
+        gzip.compress(b'{"seed": ""}', mtime=0)[:-9],
         b"\x1f\x8b",
         b"\x1f\x8bgarbage",
     ],
@@ -402,7 +396,30 @@ def test_what_can_not_be_read_gives_one_line(verify: Verify, data: bytes) -> Non
     code, printed = verify(data)
     assert code == 2
     assert len(printed.splitlines()) == 1
-    assert "bundle.json" in printed or "The file" in printed or "in the file" in printed
+    assert "bundle.json" in printed
+
+
+@pytest.mark.parametrize(
+    ("path", "right", "wrong"),
+    [
+        ("entropy.round", r'"round":1000', '"round":1000.0'),
+        ("entropy.round", r'"round":1000', '"round":1e3'),
+        ("manifest.divisions[0].reserved[0].seats", r'"seats":\d+}', '"seats":-0}'),
+        ("manifest.entries[0].tickets", r'"tickets":\d+', f'"tickets":{2**53}'),
+        ("manifest.entries[0].tickets", r'"tickets":\d+', f'"tickets":{"9" * 100_000}'),
+        ("manifest.entries[0]", r'"tickets":\d+', '"tickets":1,"tickets":1'),
+        ("allocation.junior", r'"seated":', '"seated":[],"seated":'),
+        ("seed", r'"seed":"\w+"', '"seed":1.5'),
+        ("bundle", r'"seed":', '"seed":"","seed":'),
+    ],
+    ids=range(9),
+)
+def test_what_is_json_but_says_what_no_draw_says_differs_at_its_place(
+    verify: Verify, path: str, right: str, wrong: str
+) -> None:
+    text, count = re.subn(right, wrong, canonical(BUNDLES["tiny"]).decode(), count=1)
+    assert count == 1
+    assert first_difference(verify, text.encode()) == path
 
 
 @pytest.mark.parametrize(
