@@ -13,8 +13,9 @@ const BLOCK = 1024;
 const REFRESH_WITHOUT_SOCKET_MS = 15000;
 const ASK_EVERY_MS = 3000;
 const SPREAD_MS = 300; // of requests about one entry...
-const SPREAD_OF_ALL_MS = 4000; // ...and about a draw, which everybody in it hears of in the same moment
-const SPREAD_OF_DRAWN_MS = 40000; // what was drawn each is told alone, seats first; this is for whom that didn't reach
+// ...and about a draw, which everybody in it hears of in the same moment. The page is true enough meanwhile: what was drawn each is
+// told alone, seats first.
+const SPREAD_OF_ALL_MS = 40000;
 
 const plainTitle = document.title;
 const blocks = new Map();
@@ -167,7 +168,7 @@ function speak(position, words) {
 
 function receive(message) {
   if (message.kind === "line") show(message);
-  else if (message.kind === "draw.drawn") fetchAgain(SPREAD_OF_DRAWN_MS);
+  else if (message.kind === "draw.bundled") return; // nothing of it stands on this page
   else if (message.kind.startsWith("draw.")) fetchAgain(SPREAD_OF_ALL_MS);
   else fetchAgain();
 }

@@ -1,5 +1,7 @@
 """The page of a draw in a browser: what is drawn comes up by itself, and the browser checks it."""
 
+import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -8,7 +10,7 @@ import pytest
 from django.conf import settings
 from django.db import transaction
 from django.test import Client
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
 from accounts.models import User
 from lottery.models import Draw
@@ -76,6 +78,36 @@ def test_the_live_page_learns_its_place_when_the_order_is_drawn(
     expect(sentence).to_contain_text(f"You drew place {number} for")
     page.wait_for_timeout(2500)  # the line is published meanwhile, and must not take the sentence away
     expect(sentence).to_contain_text(f"You drew place {number} for")
+
+
+@pytest.mark.parametrize("kind", ["draw.sealed", "draw.drawn", "draw.voided"])
+def test_live_pages_ask_what_became_of_a_draw_spread_over_forty_seconds(
+    live_site: LiveSite, new_page: Callable[..., Page], kind: str
+) -> None:
+    def make() -> tuple[str, User]:
+        entry = make_entry(to_draw(entries=0, opens_in=timedelta(hours=-1)))
+        return f"/t/{entry.tournament.slug}/queue/", entry.player.account
+
+    url, account = live_site.call(make)
+    page = new_page("phone")
+    sign_in(page, live_site, account)
+    sockets: list[WebSocketRoute] = []
+    asked: list[str] = []
+    page.route_web_socket(re.compile("/live/"), lambda socket: sockets.append(socket))  # noqa: PLW0108  it takes no builtin
+    page.on("request", lambda request: asked.append(request.url) if "hx-request" in request.headers else None)
+    page.clock.install()
+    page.add_init_script("Math.random = () => 0.5")  # this page is in the middle of all
+    page.goto(url)
+    page.wait_for_function("window.htmx")
+    page.clock.run_for(1000)
+    for told in (kind, "draw.bundled"):
+        sockets[0].send(json.dumps({"kind": told, "draw": ""}))
+    page.wait_for_timeout(500)
+
+    page.clock.run_for(15_000)
+    assert asked == []
+    with page.expect_request(lambda request: "hx-request" in request.headers):
+        page.clock.run_for(10_000)
 
 
 def test_a_file_that_was_tampered_with_is_named_field_by_field(
