@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext as _
 
+from lottery.beacon import BeaconAwayError
 from lottery.models import Draw, DrawFile
 from lottery.services import published_in_time, round_published_at
 from vgchub import words
@@ -46,7 +47,17 @@ def first_offer(draw: Draw, now: datetime) -> str:
 
 def came_too_late(draw: Draw) -> bool:
     """Whether the round was out before the manifest was: somebody could have known it, so the draw never runs."""
-    return draw.uses_drand and draw.published_at is not None and not published_in_time(draw)
+    if not draw.uses_drand or draw.published_at is None or round_out_at(draw) is None:
+        return False
+    return not published_in_time(draw)
+
+
+def round_out_at(draw: Draw) -> datetime | None:
+    """When the round is published; None if its chain isn't known here (any more)."""
+    try:
+        return round_published_at(draw)
+    except BeaconAwayError:
+        return None
 
 
 def _sealing(draw: Draw, now: datetime) -> str:
@@ -62,7 +73,12 @@ def _sealing(draw: Draw, now: datetime) -> str:
 
 
 def _round(draw: Draw, now: datetime) -> str:
-    round_at = round_published_at(draw)
+    round_at = round_out_at(draw)
+    if round_at is None:
+        return _(
+            "A chain of drand whose key isn't known here (any more): %(chain)s. The draw waits until DRAND_CHAIN names it again, "
+            "or is declared void."
+        ) % {"chain": draw.chain}
     facts = {"round": words.number(draw.round or 0), "when": _time(draw, round_at, now)}
     if came_too_late(draw):
         return (

@@ -19,8 +19,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts.models import User
-from lottery import chances, changes, results, sentences, services
-from lottery.beacon import BeaconAwayError
+from lottery import chances, changes, results, sentences
+from lottery.awaiting import came_too_late, round_out_at
 from lottery.models import Draw, DrawEntry, DrawFile
 from lottery.queries import file_of, group_codes, parts_of, plain_bytes
 from lottery.results import Line, Outcome
@@ -136,7 +136,7 @@ def _context(request: HttpRequest, shown: Draw) -> dict[str, Any]:
         "now": now,
         "awaited": awaited,
         "refresh": REFRESH_SECONDS if awaited else None,
-        "too_late": _published_too_late(shown),
+        "too_late": shown.state == Draw.State.SEALED and came_too_late(shown),
         "rules": sentences.rules(tournament, groups, now),
         "changes": _changes(tournament, divisions, groups, now),
         "chance_comes_from": sentences.chance_comes_from(shown),
@@ -164,27 +164,11 @@ def _awaited(shown: Draw, now: datetime, *, bundled: bool) -> Awaited | None:
         case Draw.State.OPEN:
             return Awaited("seal", tournament.seals_at or tournament.opens_at)
         case Draw.State.SEALED:
-            return Awaited("round", _round_at(shown)) if shown.uses_drand else Awaited("draw")
+            return Awaited("round", round_out_at(shown)) if shown.uses_drand else Awaited("draw")
     if not bundled:
         return Awaited("bundle")
     begin = tournament.offers_begin_at
     return Awaited("offers", begin) if begin and begin > now else None
-
-
-def _round_at(shown: Draw) -> datetime | None:
-    """When the round is published; None if its chain isn't known here any more."""
-    try:
-        return services.round_published_at(shown)
-    except BeaconAwayError:
-        return None
-
-
-def _published_too_late(shown: Draw) -> bool:
-    """Whether the round was out before the manifest was: such a draw is never run."""
-    if shown.state != Draw.State.SEALED or not shown.uses_drand or shown.published_at is None:
-        return False
-    out_at = _round_at(shown)
-    return out_at is not None and shown.published_at >= out_at
 
 
 def _group_names(tournament: Tournament, groups: list[queries.GroupFacts]) -> dict[str, str]:

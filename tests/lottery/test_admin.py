@@ -3,6 +3,7 @@
 import csv
 import io
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -129,6 +130,17 @@ def test_a_manifest_that_came_too_late_is_said_to_need_voiding(monkeypatch: pyte
     monkeypatch.setattr("lottery.services.rounds.round_published_at", lambda _draw: draw.published_at)
 
     assert "this draw never runs: it has to be declared void" in text(as_(make_staff()).get(at(draw, "change")))
+
+
+def test_a_chain_that_is_not_known_any_more_is_said_on_every_page(settings: Any) -> None:
+    settings.DRAND_CHAIN = {"hash": "ab" * 32, "public_key": "", "genesis_time": 1_700_000_000, "period": 30}
+    draw = sealed(entropy="DRAND")
+    settings.DRAND_CHAIN = {}
+    staff = as_(make_staff())
+
+    assert f"whose key isn't known here (any more): {'ab' * 32}" in unescape(text(staff.get(at(draw, "change"))))
+    assert staff.get(at(draw, "propose_void")).status_code == 200
+    assert "can't be read at the moment" in unescape(text(Client().get(draw.get_absolute_url())))
 
 
 def test_the_page_counts_seats_the_waitlist_and_who_was_left_out() -> None:
