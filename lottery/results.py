@@ -1,5 +1,6 @@
 """What a draw made of everybody, for its page. Nothing here decides: seats are offered down the order by registrations."""
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from lottery.drawing import Division, How, allocate
 from lottery.models import Draw, DrawEntry, LeftOut
 from lottery.queries import divisions_of, in_order
 
+PUBLIC_ID = re.compile("[0-9a-f]{24}")
 KEPT_SECONDS = 24 * 3600
 REACH_KEPT_SECONDS = 600  # seats of the tournament before may still move
 
@@ -124,7 +126,9 @@ def lines_of(draw: Draw, outcome: Outcome, first: int, count: int) -> list[Line]
 
 
 def place_of(draw: Draw, public_id: str) -> tuple[str, int] | None:
-    """(division code, place) of an entry; None if it is not in the draw, or that is not drawn."""
+    """(division code, place) of an entry; None if it is not in the draw, or that is not drawn, or no id at all."""
+    if not PUBLIC_ID.fullmatch(public_id):
+        return None
     rows = DrawEntry.objects.filter(draw=draw, entry__public_id=public_id, division_rank__isnull=False)
     found: tuple[str, int] | None = rows.values_list("division", "division_rank").first()  # type: ignore[assignment]
     return found

@@ -133,7 +133,8 @@ def test_a_long_result_comes_in_pages_and_an_entry_is_found_by_its_id(client: Cl
     assert order[119] in text_of(client, f"{url}?division=masters&place=101")
     found = client.get(url, {"entry": order[77].upper()}).context["result"]["part"]
     assert (found.first, found.found) == (76, 78)
-    assert "No entry of this draw has that id." in text_of(client, f"{url}?entry=nobody")
+    for none in ("nobody", "0" * 24, "%00", "%00" * 24, "f" * 25):
+        assert "No entry of this draw has that id." in text_of(client, f"{url}?entry={none}")
     for odd in ("place=x", "place=0", "place=99999999999", "place=-3", "place=²", "division=none"):
         assert order[0] in text_of(client, f"{url}?{odd}") or order[119] in text_of(client, f"{url}?{odd}")
 
