@@ -7,9 +7,11 @@
     python verify_draw.py --manifest manifest.json --sha256 91ab...   that a sealed manifest is the one whose hash was published
 
 It needs Python 3.9 or newer and nothing else, asks nobody, and writes nothing. Only the signature of a drand round takes a package:
-`pip install py_ecc`. Without it the signature is left unchecked, and the output says so.
+`pip install py_ecc`. Without it, or without the key of a chain other than quicknet (--chain-key), the signature is left unchecked,
+and the output says so.
 
-Exit code: 0 if all of it holds, 1 at the first difference, 2 if there was nothing to check (no such file, not JSON, wrong usage).
+Exit code: 0 if all that could be checked holds, 1 at the first difference, 2 if there was nothing to check (no file, no JSON, wrong
+usage).
 """
 
 from __future__ import annotations
@@ -36,10 +38,12 @@ CHAIN_KEYS = {
     )
 }
 QUICKNET_GENESIS, QUICKNET_PERIOD = 1692803367, 3  # seconds
+# Between the seal and the round, lest somebody knows the value when the entries are sealed.
+LEADS = {"lottery": (timedelta(minutes=10), "10 minutes"), "opening": (timedelta(seconds=30), "30 seconds")}
 SIGNATURE_DOMAIN = b"BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_"
 LARGEST_FILE = 2 * 1024**3  # bytes, unpacked
 LARGEST_NUMBER = 2**53 - 1
-MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,6})?Z", re.ASCII)
+MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?)Z", re.ASCII)
 
 
 class Entry(NamedTuple):
@@ -227,8 +231,9 @@ def check_manifest(manifest: Any) -> None:
 def sealing_time(manifest: dict[str, Any]) -> datetime:
     says = manifest["sealed_at"]
     try:
-        match = MOMENT.fullmatch(says)
-        return datetime.strptime(match[1], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)  # type: ignore[index]
+        moment = MOMENT.fullmatch(says)[1]  # type: ignore[index]
+        form = "%Y-%m-%dT%H:%M:%S.%f" if "." in moment else "%Y-%m-%dT%H:%M:%S"
+        return datetime.strptime(moment, form).replace(tzinfo=timezone.utc)
     except (TypeError, ValueError):
         raise DifferenceError("manifest.sealed_at", says, "a time like 2026-11-22T19:00:00Z") from None
 
@@ -337,20 +342,18 @@ def check_entropy(named: dict[str, Any], entropy: Any) -> bytes:
     return b"drand\0" + bytes.fromhex(entropy["chain"]) + number + bytes.fromhex(entropy["randomness"])
 
 
-def check_signature(entropy: dict[str, Any], chain_key: str | None) -> bool:
-    """Whether the chain signed this round. Returns False if that could not be checked."""
+def check_signature(entropy: dict[str, Any], chain_key: str | None) -> str:
+    """Raises DifferenceError if the chain did not sign this round. Returns why that could not be checked, or an empty text."""
     key = CHAIN_KEYS.get(entropy["chain"], chain_key)
     if key is None:
-        raise DifferenceError(
-            "entropy.chain", entropy["chain"], f"{QUICKNET} (this one is unknown here: give its key by --chain-key)"
-        )
+        return f"the key of the chain {entropy['chain']} is not known here: give it by --chain-key"
     try:
         genuine = is_signed(key, entropy["round"], entropy["signature"])
     except ImportError:
-        return False
+        return "py_ecc is not installed (pip install py_ecc)"
     if not genuine:
         raise DifferenceError("entropy.signature", entropy["signature"], "what the chain signed for this round")
-    return True
+    return ""
 
 
 def is_signed(key: str, round_number: int, signature: str) -> bool:
@@ -475,17 +478,24 @@ def verify_source(manifest: dict[str, Any], entropy: dict[str, Any], chain_key: 
         say("note", "entropy", "the organizer knew it, and has to be trusted not to have chosen the entries to fit")
         return True
     say("holds", "entropy", f"round {entropy['round']}, as the manifest named it")
-    checked = check_signature(entropy, chain_key)
-    if checked:
-        say("holds", "signature", "the chain signed this round")
+    obstacle = check_signature(entropy, chain_key)
+    if obstacle:
+        say("UNCHECKED", "signature", obstacle)
     else:
-        say("UNCHECKED", "signature", "py_ecc is not installed (pip install py_ecc)")
+        say("holds", "signature", "the chain signed this round")
     published = published_at(entropy["round"]) if entropy["chain"] == QUICKNET else None
-    if published and published <= sealing_time(manifest):
-        say("note", "entropy", f"the round was public on {published:%Y-%m-%d %H:%M:%S} UTC, before the sealing")
-    elif published:
-        say("note", "entropy", f"fair if the hash was public before {published:%Y-%m-%d %H:%M:%S} UTC")
-    return checked
+    if published:
+        say("note", "entropy", what_time_tells(manifest, published))
+    return not obstacle
+
+
+def what_time_tells(manifest: dict[str, Any], published: datetime) -> str:
+    """What a round that was published then is worth to a draw that was sealed when the manifest says."""
+    lead, words = LEADS[manifest["kind"]]
+    moment = f"{published:%Y-%m-%d %H:%M:%S} UTC"
+    if published - sealing_time(manifest) >= lead:
+        return f"fair if the hash was public before {moment}"
+    return f"the round was public on {moment}, not {words} or more after the sealing: somebody may have known it before"
 
 
 def own_result(entry_id: str, line: list[Entry], bundle: dict[str, Any], ranking: list[list[str]]) -> None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +21,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from lottery.beacon import QUICKNET
 from lottery.drawing import (
     Division,
     Entry,
@@ -346,20 +347,45 @@ def test_a_signature_outside_the_subgroup_is_refused(verify: Verify) -> None:
     assert first_difference(verify, forged(BUNDLES["tiny"], signature=signature)) == "entropy.signature"
 
 
-def test_another_chain_needs_its_key(verify: Verify) -> None:
+def test_another_chain_is_left_unchecked_without_its_key(verify: Verify) -> None:
     bundle = deepcopy(BUNDLES["tiny"])
     for entropy in (bundle["manifest"]["entropy"], bundle["entropy"]):
         entropy["chain"] = "ab" * 32
     bundle = drawn_again(bundle)
-    assert first_difference(verify, bundle) == "entropy.chain"
+    code, printed = verify(bundle)
+    assert code == 0
+    assert f"UNCHECKED  signature        the key of the chain {'ab' * 32} is not known here" in printed
+    assert last(printed) == "Everything that was checked holds; the signature was left unchecked."
     assert verify(bundle, "--chain-key", DRAND["public_key"])[0] == 0
     assert first_difference(verify, bundle, "--chain-key", "c" + "0" * 191) == "entropy.signature"
 
 
-def test_a_round_that_was_known_before_the_sealing_is_noted(verify: Verify) -> None:
-    code, printed = verify(BUNDLES["tiny"])
+def sealed_before_its_round(kind: str, seconds: float) -> dict[str, Any]:
+    """The small draw, as if it had been sealed so long before its round came."""
+    bundle = deepcopy(BUNDLES["tiny"])
+    sealed_at = QUICKNET.round_published_at(bundle["entropy"]["round"]) - timedelta(seconds=seconds)
+    bundle["manifest"] |= {"kind": kind, "sealed_at": f"{sealed_at:%Y-%m-%dT%H:%M:%S.%f}Z"}
+    return drawn_again(bundle)
+
+
+@pytest.mark.parametrize(
+    ("kind", "seconds", "lead"),
+    [
+        ("lottery", 600, None),
+        ("lottery", 599.5, "10 minutes"),
+        ("lottery", -86400, "10 minutes"),
+        ("opening", 30, None),
+        ("opening", 29.5, "30 seconds"),
+    ],
+)
+def test_a_round_that_came_too_soon_after_the_sealing_is_noted(
+    verify: Verify, kind: str, seconds: float, lead: str | None
+) -> None:
+    code, printed = verify(sealed_before_its_round(kind, seconds))
     assert code == 0
-    assert "the round was public on 2023-08-23 15:59:24 UTC, before the sealing" in printed
+    assert ("fair if the hash was public before 2023-08-23 15:59:24 UTC" in printed) == (lead is None)
+    early = f"the round was public on 2023-08-23 15:59:24 UTC, not {lead} or more after the sealing"
+    assert (early in printed) == (lead is not None)
 
 
 def test_without_the_package_the_signature_is_said_to_be_unchecked(
