@@ -272,6 +272,19 @@ class DrawEntry(models.Model):
             _only_into(
                 "drawentry_of_open_draw", "lottery_draw", "draw_id", "whole.state <> 'OPEN'", "its entries are sealed"
             ),
+            pgtrigger.Trigger(
+                # One look for a statement; only the draw itself says this of its transaction.
+                name="drawentry_ranked_by_its_draw",
+                level=pgtrigger.Statement,
+                operation=pgtrigger.Update,
+                when=pgtrigger.Before,
+                func="""
+                    IF current_setting('vgchub.drawing', true) IS DISTINCT FROM 'on' THEN
+                        RAISE EXCEPTION 'keys and ranks are drawn' USING ERRCODE = 'check_violation';
+                    END IF;
+                    RETURN NULL;
+                """,
+            ),
             pgtrigger.Protect(
                 name="drawentry_stays",
                 operation=pgtrigger.Update,

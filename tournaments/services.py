@@ -27,6 +27,12 @@ class TakingEntriesError(RefusedError):
     remedy = _("Pause it, or cancel it.")
 
 
+class AlreadySealedError(RefusedError):
+    code = "already_sealed"
+    message = _("Its entries are sealed already, so this tournament can't go back to being a draft.")
+    remedy = _("Cancel it, and announce a new one.")
+
+
 class TournamentCancelledError(RefusedError):
     code = "tournament_cancelled"
     message = _("This tournament was cancelled.")
@@ -73,10 +79,12 @@ def withdraw_tournament(*, tournament_id: int, by: User, reason: str) -> None:
     """Make a published tournament a draft again, as long as nobody has entered (who joins holds the same row).
 
     Raises:
-        TournamentCancelledError, TakingEntriesError
+        TournamentCancelledError, TakingEntriesError, AlreadySealedError
     """
     with transaction.atomic(), pghistory.context(service="withdraw_tournament", by=by.pk, reason=reason):
         tournament = _locked(tournament_id)
+        if tournament.entries_sealed_at is not None:
+            raise AlreadySealedError
         if tournament.entries.exists():
             raise TakingEntriesError
         # Its draw is opened anew with it; until then nothing stands still for one.

@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 import pghistory
+from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from lottery import beacon
@@ -89,8 +90,14 @@ def run_draw(*, draw_id: int) -> bool:
 
 
 def _reveal(draw: Draw) -> beacon.Beacon | None:
-    """The round that the manifest named; None while it can't be had. No lock is held while relays are asked."""
-    Draw.objects.filter(pk=draw.pk).update(asked_at=Now())
+    """The round that the manifest named; None while it can't be had. No lock is held while relays are asked.
+
+    As long as one worker asks, the time of asking lies ahead, so that relays that don't answer keep no second one busy.
+    """
+    asking = Draw.objects.filter(Q(asked_at=None) | Q(asked_at__lte=Now()), pk=draw.pk)
+    longest = timedelta(seconds=len(settings.DRAND_RELAYS) * beacon.TIMEOUTS.total)
+    if not asking.update(asked_at=Now() + longest):
+        return None
     try:
         if not published_in_time(draw):
             logger.error(
@@ -101,6 +108,8 @@ def _reveal(draw: Draw) -> beacon.Beacon | None:
     except beacon.BeaconError as error:
         logger.warning("Draw %s waits for round %s of drand: %s", draw, draw.round, error)
         return None
+    finally:
+        Draw.objects.filter(pk=draw.pk).update(asked_at=Now())
 
 
 def _draw(draw_id: int, found: beacon.Beacon) -> bool:
@@ -133,9 +142,11 @@ def _rank(draw: Draw, seed: bytes) -> None:
                 for row in chunk:
                     copy.write_row(row)
         cursor.execute("ANALYZE draw_key")
+        cursor.execute("SELECT set_config('vgchub.drawing', 'on', true)")  # what the trigger on these rows asks for
         cursor.execute(RANK, {"draw": draw.pk})
         if cursor.rowcount != draw.entrants:
             raise RuntimeError(f"Draw {draw} sealed {draw.entrants} entries and ranked {cursor.rowcount}")
+        cursor.execute("SELECT set_config('vgchub.drawing', 'off', true)")
         cursor.execute("DROP TABLE draw_key")
 
 

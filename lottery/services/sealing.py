@@ -61,7 +61,12 @@ def due_to_seal() -> list[int]:
     lottery = Q(kind=Draw.Kind.LOTTERY, tournament__seals_at__lte=Now())
     opening = Q(kind=Draw.Kind.OPENING, tournament__opens_at__lte=Now())
     begun = Q(tournament__entries_sealed_at__isnull=False)
-    live_ones = Draw.objects.filter(state=Draw.State.OPEN, tournament__cancelled_at=None, tournament__closed_at=None)
+    live_ones = Draw.objects.filter(
+        state=Draw.State.OPEN,
+        tournament__published_at__lte=Now(),
+        tournament__cancelled_at=None,
+        tournament__closed_at=None,
+    )
     due = live_ones.filter(begun | (Q(supersedes=None) & (lottery | opening)))
     return list(due.order_by("opened_at").values_list("pk", flat=True))
 
@@ -112,7 +117,7 @@ def _close_the_door(draw_id: int, *, by_hand: bool) -> int | None:
 
 
 def _may_be_sealed(draw: Draw, tournament: Tournament, now: datetime, *, by_hand: bool) -> bool:
-    if tournament.cancelled_at or tournament.closed_at:
+    if tournament.published_at is None or tournament.cancelled_at or tournament.closed_at:
         return False
     if tournament.entries_sealed_at:
         return True
@@ -132,15 +137,15 @@ def _write_manifest(draw_id: int, tournament_id: int) -> bool:
         if draw.state != Draw.State.OPEN or tournament.entries_sealed_at is None or tournament.cancelled_at:
             return False
         draw.tournament = tournament
+        draw.entrants = _seal(draw)
+        # After what takes longest, so that the round is still to come when the manifest is public, however many entered.
         draw.sealed_at = database_now()
         if draw.uses_drand:
             chain = current_chain()
             draw.chain, draw.round = chain.hash, chain.first_round_after(draw.sealed_at + AHEAD[Draw.Kind(draw.kind)])
-        draw.entrants = _seal(draw)
         draw.divisions = [division.plain() for division in sealed_divisions(tournament)]
         pieces = manifest_pieces(head_of(draw), sealed_entries(draw))
         draw.manifest_sha256 = write_file(draw, DrawFile.Name.MANIFEST, pieces).sha256
-        _check_foreign_keys()  # so that nothing long is left to do between the time noted and the commit
         draw.published_at, draw.state = database_now(), Draw.State.SEALED
         if draw.uses_drand and not published_in_time(draw):
             logger.error("Draw %s took so long to seal that its round was out: sealed once more, for a later one", draw)
@@ -150,11 +155,6 @@ def _write_manifest(draw_id: int, tournament_id: int) -> bool:
         telling.tell_sealed(draw)
         live.tell_all_on_commit(tournament.pk, "draw.sealed", draw=draw.public_id, manifest_sha256=draw.manifest_sha256)
     return True
-
-
-def _check_foreign_keys() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
 
 def _seal(draw: Draw) -> int:
@@ -173,4 +173,6 @@ def _seal(draw: Draw) -> int:
             },
         )
         entrants: int = cursor.rowcount
+        # Foreign keys are checked here, not at the end, which has to follow the time of publishing closely.
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     return entrants

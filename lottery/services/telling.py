@@ -50,9 +50,13 @@ def tell_drawn(draw: Draw) -> None:
     wake_on_commit(tell, draw.pk)
 
 
-def tell_void(draw: Draw) -> None:
-    """What was not mailed yet is no longer true. The mailings first: who is at work on one has then written its notices."""
+def stop_mails(draw: Draw) -> None:
+    """No more notices are made of what is about to be void; who is at work on some has written them when this returns."""
     draw.mailings.filter(done_at=None).update(done_at=database_now())
+
+
+def tell_void(draw: Draw) -> None:
+    """What was not mailed yet is no longer true; the mails were stopped before."""
     with connection.cursor() as cursor:
         cursor.execute(FORGET, {"tournament": draw.tournament_id, "number": draw.number})
     _mail(draw, Kind.DRAW_VOID)

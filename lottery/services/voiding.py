@@ -93,6 +93,7 @@ def _held(draw_id: int, by: User) -> Draw:
 
 
 def _void(draw: Draw, by: User, now: datetime) -> Draw:
+    telling.stop_mails(draw)  # before any entry is touched: who makes their notices holds the entries
     draw.state, draw.void_confirmed_by, draw.voided_at = Draw.State.VOID, by, now
     draw.save()
     # First the tournament: only without a draw may a place be taken back.

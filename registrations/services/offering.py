@@ -84,12 +84,14 @@ FROM tournaments_division d
 WHERE d.id = s.division_id AND d.tournament_id = %(tournament)s AND s.reserved_for_id IS NOT NULL
   AND NOT EXISTS (SELECT FROM registrations_queueentry e WHERE e.seat_id = s.id)
   AND NOT EXISTS (SELECT FROM registrations_queueentry e
-                  WHERE e.division_id = d.id AND e.group_id = s.reserved_for_id AND e.state = 'WAITING')
+                  JOIN accounts_player p ON p.id = e.player_id JOIN accounts_user u ON u.id = p.account_id
+                  WHERE e.division_id = d.id AND e.group_id = s.reserved_for_id AND e.state = 'WAITING'
+                    AND u.email_verified_at IS NOT NULL AND p.player_id_state <> 'DISPUTED')
 """
 
 
 def _release_reserved(tournament: Tournament) -> None:
-    """Open the free seats of groups of which nobody waits: nobody can join any more, so nobody is left to take them."""
+    """Open the free seats of groups of which nobody waits who could take one: nobody can join any more."""
     with (
         pghistory.context(service="release_reserved", reason="nobody of the group is left to take it"),
         connection.cursor() as cursor,

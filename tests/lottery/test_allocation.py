@@ -14,8 +14,8 @@ from lottery.queries import file_of, group_codes, plain_bytes, sealed_divisions
 from lottery.services import running, sealing
 from registrations.models import QueueEntry
 from registrations.services import confirm_entry, leave_queue, offer_seats
-from tests.builders import Mode, make_entry, make_group, make_player, make_tournament
-from tests.lottery.draws import DAY, OVER, open_for, read, run, seal
+from tests.builders import Mode, make_entry, make_group, make_player, make_tournament, make_user
+from tests.lottery.draws import DAY, OVER, open_for, read, run, seal, to_draw
 from tests.lottery.vectors import DRAWS, bundle_of, divisions_of, head_of, revealed_by
 from tournaments.models import Tournament
 
@@ -195,3 +195,12 @@ def test_seat_that_comes_back_goes_to_the_next_in_the_published_order() -> None:
     assert offer_seats(tournament_id=tournament.pk) == 1
     others = [row for row in told["seated"] if row[0] != declines]
     assert offered_in(draw, "masters") == [*others, [told["waitlist"][0], None]]
+
+
+def test_a_reserved_seat_does_not_wait_for_a_member_who_can_not_take_it() -> None:
+    tournament = to_draw(Mode.LOTTERY, entries=2, seats=1)
+    member = make_player(make_user(verified=False))
+    group = make_group(tournament, members=(member,), reserved={"masters": 1})
+    make_entry(tournament, member, group=group)
+    run(seal(open_for(tournament)))
+    assert offer_seats(tournament_id=tournament.pk) == 2

@@ -5,6 +5,7 @@ A constraint without a test here fails `test_every_constraint_and_trigger_is_tri
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -150,6 +151,13 @@ def _() -> None:
     remove(opened())
 
 
+def change_as_a_draw(entry: DrawEntry, **columns: Any) -> None:
+    """What a draw's own transaction could do wrong: nobody else can change these rows at all."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('vgchub.drawing', 'on', true)")
+    change(entry, **columns)
+
+
 # --- Entries of a draw ---------------------------------------------------------------------------------------
 
 
@@ -165,7 +173,7 @@ def _() -> None:
 def _() -> None:
     one, two = sealed(entries=2).entries.all()
     for entry in (one, two):
-        change(entry, key=b"k" * 32, rank=1, division_rank=1)
+        change_as_a_draw(entry, key=b"k" * 32, rank=1, division_rank=1)
 
 
 @breaks("drawentry_tickets_1_to_64")
@@ -176,7 +184,12 @@ def _() -> None:
 
 @breaks("drawentry_key_and_rank_together")
 def _() -> None:
-    change(an_entry(sealed()), key=b"k" * 32)
+    change_as_a_draw(an_entry(sealed()), key=b"k" * 32)
+
+
+@breaks("drawentry_ranked_by_its_draw")
+def _() -> None:
+    change(an_entry(sealed()), key=b"k" * 32, rank=1, division_rank=1)
 
 
 @breaks("drawentry_of_open_draw")
@@ -187,7 +200,7 @@ def _() -> None:
 
 @breaks("drawentry_stays")
 def _() -> None:
-    change(an_entry(drawn()), rank=9)
+    change_as_a_draw(an_entry(drawn()), rank=9)
 
 
 @breaks("drawentry_never_deleted")
@@ -283,7 +296,7 @@ def _() -> None:
 def test_database_refuses_an_entry_drawn_by_half(missing: str) -> None:
     whole: dict[str, object] = {"key": b"k" * 32, "rank": 1, "division_rank": 1}
     with refused() as refusal:
-        change(an_entry(sealed()), **{**whole, missing: None})
+        change_as_a_draw(an_entry(sealed()), **{**whole, missing: None})
     assert refusal.comes_from("drawentry_key_and_rank_together")
 
 
@@ -372,7 +385,7 @@ def test_open_draw_is_who_it_is(column: str, value: object) -> None:
 @pytest.mark.parametrize("make", [sealed, drawn])
 def test_entry_of_a_draw_keeps(make: Callable[[], Draw], column: str, value: object) -> None:
     with refused() as refusal:
-        change(an_entry(make()), **{column: value})
+        change_as_a_draw(an_entry(make()), **{column: value})
     assert refusal.comes_from("drawentry_stays")
 
 
@@ -387,7 +400,7 @@ def test_entry_of_a_draw_keeps(make: Callable[[], Draw], column: str, value: obj
 )
 def test_entry_that_was_drawn_keeps_its_key_and_its_ranks(changes: dict[str, object]) -> None:
     with refused() as refusal:
-        change(an_entry(drawn()), **changes)
+        change_as_a_draw(an_entry(drawn()), **changes)
     assert refusal.comes_from("drawentry_stays")
 
 

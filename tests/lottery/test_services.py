@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from accounts.models import Player
 from lottery import beacon, services
@@ -359,9 +360,9 @@ def test_run_draw_of_a_cancelled_tournament_does_nothing() -> None:
 
 def test_run_draw_refuses_to_rank_other_entries_than_were_sealed() -> None:
     draw = sealed(entries=3)
-    entry = draw.entries.all()[0]
-    entry.key, entry.rank, entry.division_rank = b"k" * 32, 99, 99
-    entry.save()
+    with connection.cursor() as cursor:  # past the trigger that keeps everybody else out
+        cursor.execute("SELECT set_config('vgchub.drawing', 'on', true)")
+    draw.entries.filter(pk=draw.entries.all()[0].pk).update(key=b"k" * 32, rank=99, division_rank=99)
     with pytest.raises(RuntimeError, match="sealed 3 entries and ranked 2"):
         services.run_draw(draw_id=draw.pk)
 
@@ -402,6 +403,27 @@ def test_seal_draw_names_the_first_round_that_nobody_can_know_yet(mode: Mode, ah
     assert read(draw, MANIFEST)["entropy"] == {"kind": "drand", "chain": CHAIN.hash, "round": draw.round}
     assert draw.sealed_at is not None
     assert timedelta() <= rounds_time(draw) - (draw.sealed_at + ahead) < timedelta(seconds=CHAIN.period)
+
+
+def test_a_draft_is_not_sealed_though_its_time_has_come() -> None:
+    draw = opened()
+    Tournament.objects.update(published_at=None)
+    assert services.due_to_seal() == []
+    with pytest.raises(services.NotDueError):
+        services.seal_draw(draw_id=draw.pk)
+
+
+def test_relays_that_keep_one_worker_waiting_keep_no_second_one(relay: Relay, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = sealed(entropy="DRAND")
+    asked: list[bool] = []
+
+    def fetch(*_arguments: object) -> beacon.Beacon:
+        asked.append(services.run_draw(draw_id=draw.pk))  # somebody else, while this one waits for an answer
+        raise beacon.BeaconAwayError("no answer")
+
+    monkeypatch.setattr(beacon, "fetch", fetch)
+    assert not services.run_draw(draw_id=draw.pk)
+    assert asked == [False]
 
 
 def test_run_draw_takes_the_round_that_the_manifest_named(relay: Relay) -> None:

@@ -83,6 +83,12 @@ def test_withdraw_works_until_somebody_entered(alice: User) -> None:
     assert last_event(empty)[1]["reason"] == "wrong date"
 
 
+def test_withdraw_is_refused_once_entries_are_sealed(alice: User) -> None:
+    tournament = make_tournament(mode="LOTTERY", entries_sealed_at=now())
+    with pytest.raises(services.AlreadySealedError):
+        services.withdraw_tournament(tournament_id=tournament.pk, by=alice, reason="wrong date")
+
+
 def test_set_message_writes_nothing_else(draft: Tournament, alice: User) -> None:
     Tournament.objects.update(venue="Westfalenhalle")
 
