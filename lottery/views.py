@@ -1,7 +1,7 @@
 """The public page of a draw, and its files: anybody reads them, signed in or not."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,6 +21,7 @@ from django.views.decorators.http import require_safe
 from accounts.models import User
 from lottery import chances, changes, results, sentences
 from lottery.awaiting import came_too_late, round_out_at
+from lottery.beacon import QUICKNET, BeaconAwayError, chain_named
 from lottery.models import Draw, DrawEntry, DrawFile
 from lottery.queries import file_of, group_codes, parts_of, plain_bytes
 from lottery.results import Line, Outcome
@@ -147,6 +148,7 @@ def _context(request: HttpRequest, shown: Draw) -> dict[str, Any]:
         "left_out": _left_out(shown) if shown.sealed_at else [],
         "manifest": files.get(DrawFile.Name.MANIFEST),
         "bundle": files.get(DrawFile.Name.BUNDLE),
+        "chains": _chains(shown),
         "voided": tournament.draws.filter(state=Draw.State.VOID).exclude(pk=shown.pk),
         "superseded_by": Draw.objects.filter(supersedes=shown).first() if shown.state == Draw.State.VOID else None,
         "socket_pass": passes.issue(tournament.pk, None, []),
@@ -169,6 +171,17 @@ def _awaited(shown: Draw, now: datetime, *, bundled: bool) -> Awaited | None:
         return Awaited("bundle")
     begin = tournament.offers_begin_at
     return Awaited("offers", begin) if begin and begin > now else None
+
+
+def _chains(shown: Draw) -> list[dict[str, Any]]:
+    """The draw's chain, if a verifier has to be told of it: each knows quicknet by itself, what nobody knows stays unchecked."""
+    if not shown.uses_drand:
+        return []
+    try:
+        chain = chain_named(shown.chain)
+    except BeaconAwayError:
+        return []
+    return [] if chain.hash == QUICKNET.hash else [asdict(chain)]
 
 
 def _group_names(tournament: Tournament, groups: list[queries.GroupFacts]) -> dict[str, str]:

@@ -115,7 +115,8 @@ async function check(section) {
   try {
     const text = await downloaded(section.dataset, (share) => (progress.value = share));
     words.textContent = say("checking");
-    const findings = await verifyBundle(text, { onProgress: (share) => (progress.value = share) });
+    const chains = JSON.parse(document.getElementById("check-chains").textContent);
+    const findings = await verifyBundle(text, { onProgress: (share) => (progress.value = share), chains });
     const hasForm = findings[0].holds;
     const bundle = hasForm ? JSON.parse(text) : null;
     show(section, hasForm ? [isOfThisPage(bundle, section.dataset), ...findings] : findings, bundle);

@@ -16,6 +16,7 @@ from accounts.models import User
 from lottery.models import Draw
 from tests.builders import make_entry
 from tests.lottery.draws import drawn, open_for, to_draw
+from tests.lottery.relay import CHAIN_INFO, Relay
 from tests.stage import Console, LiveSite
 
 pytestmark = pytest.mark.browser
@@ -138,6 +139,32 @@ def test_the_sound_file_of_another_draw_does_not_pass(live_site: LiveSite, new_p
     page.goto(draw.get_absolute_url())
     page.get_by_role("button", name="Check this draw").click()
     expect(page.locator('.checks li[data-outcome="fails"]')).to_have_attribute("data-field", "page")
+
+
+def test_the_page_hands_the_key_of_another_chain_to_the_browser(
+    live_site: LiveSite, new_page: Callable[..., Page], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Relay() as relay:
+        monkeypatch.setattr(settings, "DRAND_CHAIN", CHAIN_INFO)
+        monkeypatch.setattr(settings, "DRAND_RELAYS", [relay.url])
+        draw = live_site.call(lambda: finished(entries=4, entropy="DRAND"))
+
+    def tell(route: Route) -> None:
+        # The running site is another process, and knows quicknet only.
+        told, slots = re.subn(
+            r'(<script id="check-chains"[^>]*>)\[\]', rf"\1{json.dumps([CHAIN_INFO])}", route.fetch().text()
+        )
+        assert slots == 1
+        route.fulfill(body=told, content_type="text/html")
+
+    page = new_page("phone")
+    signature = page.locator('.checks li[data-field="signature"]')
+    for outcome in ("unknown", "holds"):
+        page.goto(draw.get_absolute_url())
+        page.get_by_role("button", name="Check this draw").click()
+        expect(signature).to_have_attribute("data-outcome", outcome)
+        page.route(f"**{draw.get_absolute_url()}", tell)
+    expect(page.locator(".check__words")).to_have_text("All of it holds.")
 
 
 def _bundle(site: LiveSite, draw: Draw) -> str:

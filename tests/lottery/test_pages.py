@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +20,7 @@ from lottery.queries import ranked_in
 from registrations.services import offer_seats, set_seats
 from tests.builders import make_entry, make_group, make_organizer, make_player, make_staff, make_user
 from tests.lottery.draws import drawn, open_for, opened, read, run, seal, sealed, to_draw
+from tests.lottery.relay import CHAIN, CHAIN_INFO, Relay
 from tests.tournaments.test_pages import text_of
 from tournaments.models import Tournament
 
@@ -85,6 +87,31 @@ def test_a_page_without_javascript_refreshes_itself_only_while_something_is_awai
     assert 'http-equiv="refresh"' in text_of(client, opened().get_absolute_url())
     assert 'http-equiv="refresh"' in text_of(client, sealed().get_absolute_url())
     assert 'http-equiv="refresh"' not in text_of(client, drawn().get_absolute_url())
+
+
+# --- Chains -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_key_of_another_chain_than_quicknet_is_told_with_where_it_comes_from(client: Client, settings: Any) -> None:
+    with Relay() as relay:
+        settings.DRAND_CHAIN, settings.DRAND_RELAYS = CHAIN_INFO, [relay.url]
+        draw = drawn(entropy="DRAND")
+    page = text_of(client, draw.get_absolute_url())
+    assert f"<span>--chain-key</span> {CHAIN.public_key}</code>" in page
+    assert client.get(draw.get_absolute_url()).context["chains"] == [asdict(CHAIN)]
+    assert "comes from this site" in page
+
+    settings.DRAND_CHAIN = {}  # and nobody knows its key here any more
+    page = text_of(client, draw.get_absolute_url())
+    assert "--sha256" in page
+    assert "--chain-key" not in page
+
+
+def test_a_verifier_is_told_no_key_that_it_does_not_need(client: Client) -> None:
+    page = text_of(client, drawn().get_absolute_url())
+    assert "--sha256" in page
+    assert "--chain-key" not in page
+    assert "comes from this site" not in page
 
 
 # --- After ----------------------------------------------------------------------------------------------------------
