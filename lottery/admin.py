@@ -78,7 +78,7 @@ class DrawAdmin(ScopedAdmin):
     actions_detail = ("seal", "export", "propose_void", "confirm_void", "withdraw_proposal")
     fieldsets = (
         (None, {"fields": ("state", "waits_for", "tournament", "number", "kind", "files", "public_id")}),
-        (_("Who takes part"), {"fields": ("entrants", "seats", "left_out")}),
+        (_("Who takes part"), {"fields": ("entrants", "regrouped", "seats", "left_out")}),
         (
             _("Declaring it void"),
             {"fields": ("void_reason", "proposed", "confirmed", "voided_at", "supersedes", "followed_by")},

@@ -98,6 +98,7 @@ class Draw(models.Model):
     published_at = models.DateTimeField(_("manifest published"), null=True, blank=True)
     drawn_at = models.DateTimeField(_("drawn"), null=True, blank=True)
     entrants = models.PositiveIntegerField(_("entries in the draw"), null=True, blank=True)
+    regrouped = models.PositiveIntegerField(_("put into another group when sealed"), default=0)
     divisions = models.JSONField(_("divisions and seats, as sealed"), default=list)
     manifest_sha256 = models.CharField(_("SHA-256 of the manifest"), max_length=64, blank=True)
     seed = models.CharField(_("seed"), max_length=64, blank=True)
@@ -184,7 +185,7 @@ class Draw(models.Model):
             ),
             _fixed(
                 "draw_sealed", "sealed_at",
-                "sealed_at", "published_at", "manifest_sha256", "entrants", "divisions", "chain", "round",
+                "sealed_at", "published_at", "manifest_sha256", "entrants", "regrouped", "divisions", "chain", "round",
             ),
             _fixed("draw_drawn", "drawn_at", "drawn_at", "seed", "randomness", "signature"),
             pgtrigger.Trigger(

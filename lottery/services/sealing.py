@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pghistory
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from accounts.models import User
@@ -83,8 +83,8 @@ def seal_draw(*, draw_id: int, by: User | None = None) -> bool:
         tournament_id = _close_the_door(draw_id, by_hand=by is not None)
         if tournament_id is None:
             return False
-        regrouped = regroup_sealed(tournament_id=tournament_id)
-        logger.info("Draw %s: %d entries were put into another group before sealing", draw_id, regrouped)
+        if regrouped := regroup_sealed(tournament_id=tournament_id):
+            Draw.objects.filter(pk=draw_id, state=Draw.State.OPEN).update(regrouped=F("regrouped") + regrouped)
         with pghistory.context(service="seal_draw"):  # regrouping left its own name
             return _write_manifest(draw_id, tournament_id)
 

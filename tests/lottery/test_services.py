@@ -265,6 +265,7 @@ def test_seal_draw_puts_everybody_into_the_groups_that_were_imported_until_then(
     told = {row["id"]: (row["group"], row["tickets"]) for row in manifest["entries"]}
     assert told == {entry.public_id: ("les-etoiles", 3), other.public_id: (None, 1)}
     assert manifest["divisions"][0]["reserved"] == [{"group": "les-etoiles", "seats": 2}]
+    assert Draw.objects.get().regrouped == 1
     with pytest.raises(ListSealedError):
         import_members(group_id=group.pk, player_ids=[other.player.player_id], by=make_staff())
 
