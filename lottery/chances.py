@@ -11,7 +11,7 @@ from django.db.models import Count
 
 from lottery import sentences
 from lottery.models import Draw, DrawEntry, LeftOut
-from lottery.odds import Odds, odds
+from lottery.odds import Odds, odds_in_time
 from lottery.queries import divisions_of, group_codes, sealed_divisions
 from registrations.models import QueueEntry
 from registrations.rules import State
@@ -101,7 +101,7 @@ def _computed(draw: Draw) -> Chances:
     entrants = _waiting(tournament) if is_open else _sealed(draw)
     return Chances(
         {
-            division.code: odds(
+            division.code: odds_in_time(
                 division.unreserved,
                 {reserve.group: reserve.seats for reserve in division.reserved},
                 entrants.get(division.code, Counter()),

@@ -9,7 +9,7 @@ from django.db.models import Count
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldBooleanSwitchWidget
 
-from lottery.odds import Odds, odds, simulated_odds
+from lottery.odds import Odds, odds_in_time
 from tournaments.forms.fields import count_field
 from tournaments.models import Division, PriorityGroup, Tournament
 
@@ -17,9 +17,6 @@ Kind = tuple[Division, PriorityGroup | None]
 
 PLAYERS_A_SEAT = 10  # expected, until somebody types another number
 MOST_TICKETS = 64
-# The exact chances take the longer the more groups have reserved seats: with five it is seconds.
-MOST_RESERVES = 4
-KEYS, DRAWS = 3_000_000, (20, 2000)
 
 
 @dataclass(frozen=True)
@@ -69,12 +66,8 @@ class TrialForm(forms.Form):
         reserves = {
             kind[1].name: seats for kind in self._of(division) if kind[1] and (seats := self._typed("seats", kind))
         }
-        asked = (self._typed("seats", (division, None)), reserves, entrants)
-        if len(reserves) <= MOST_RESERVES:
-            return odds(*asked, releases_reserved=release)
-        fewest, most = DRAWS
-        draws = max(fewest, min(most, KEYS // sum(entrants.values())))
-        return simulated_odds(*asked, releases_reserved=release, draws=draws, seed=1)
+        open_seats = self._typed("seats", (division, None))
+        return odds_in_time(open_seats, reserves, entrants, releases_reserved=release)
 
     def _entrants(self, division: Division) -> dict[tuple[str | None, int], int]:
         """(group, tickets) -> how many; those without a group have one ticket."""

@@ -18,6 +18,7 @@ Sums of independent numbers are convolutions, computed here as products of Fouri
 than e^-28 (by Bernstein's inequality), so a million entrants cost little more than a thousand.
 """
 
+import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +26,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+
+logger = logging.getLogger(__name__)
 
 Floats = npt.NDArray[np.float64]
 Complexes = npt.NDArray[np.complex128]
@@ -36,6 +39,8 @@ EARLIEST = 1e-13  # before it nobody has arrived: 10^6 entries with 64 tickets m
 PANEL_NODES, PANEL_WEIGHTS = np.polynomial.legendre.leggauss(32)
 MOST_HALVINGS = 20
 PLAYED_AT_ONCE = 2_000_000  # keys of simulated draws in memory
+MOST_RESERVES = 4  # the exact chances take the longer the more groups have reserved seats: with five it is seconds
+KEYS, DRAWS = 3_000_000, (20, 2000)  # played instead, in about a second: so many keys, but no fewer and no more draws
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,24 @@ def simulated_odds(
         for (key, count), share, error in zip(classes, shares.mean(axis=0), errors, strict=True)
     )
     return Odds(open_seats + sum(reserves.values()), tuple(rows), draws)
+
+
+def odds_in_time(
+    open_seats: int,
+    reserves: Mapping[str, int],
+    entrants: Mapping[tuple[str | None, int], int],
+    *,
+    releases_reserved: bool = False,
+) -> Odds:
+    """The same for a page, which can't wait: simulated where the exact chances would take seconds, or don't settle."""
+    if sum(seats > 0 for seats in reserves.values()) <= MOST_RESERVES:
+        try:
+            return odds(open_seats, reserves, entrants, releases_reserved=releases_reserved)
+        except ArithmeticError:
+            logger.exception("The exact chances of %s for %s and %s did not settle", entrants, open_seats, reserves)
+    fewest, most = DRAWS
+    draws = max(fewest, min(most, KEYS // max(1, sum(entrants.values()))))
+    return simulated_odds(open_seats, reserves, entrants, releases_reserved=releases_reserved, draws=draws, seed=1)
 
 
 def _classes(entrants: Mapping[tuple[str | None, int], int]) -> list[tuple[tuple[str | None, int], int]]:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lottery.drawing import Division, Entry, How, Reserve, allocate, rank
-from lottery.odds import Odds, chance, odds, simulated_odds
+from lottery.odds import Odds, chance, odds, odds_in_time, simulated_odds
 
 PUBLISHED = json.loads((Path(__file__).parent / "odds.json").read_text())["cases"]
 Key = tuple[str | None, int]  # group and tickets
@@ -264,3 +264,21 @@ def test_played_draws_with_the_same_seed_are_the_same() -> None:
 
 def test_played_draws_of_nobody_are_empty() -> None:
     assert simulated_odds(3, {}, {}, draws=5, seed=1).rows == ()
+
+
+def test_a_page_gets_the_exact_odds_as_long_as_few_groups_have_reserves() -> None:
+    assert odds_in_time(MIXED_OPEN, MIXED_RESERVES, MIXED) == odds(MIXED_OPEN, MIXED_RESERVES, MIXED)
+    four = dict.fromkeys("abcd", 2)
+    entrants: Entrants = {(None, 1): 20} | {(name, 1): 3 for name in "abcde"}
+    assert odds_in_time(3, {**four, "e": 0}, entrants).exact
+    assert odds_in_time(3, {**four, "e": 2}, entrants).draws == 2000
+    assert odds_in_time(3, {**four, "e": 2}, {(None, 1): 60_000}, releases_reserved=True).draws == 50
+    assert odds_in_time(3, {**four, "e": 2}, {}).rows == ()
+
+
+def test_a_page_gets_played_odds_where_the_exact_ones_do_not_settle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lottery.odds.MOST_HALVINGS", 0)
+    monkeypatch.setattr("lottery.odds.PRECISION", 0.0)
+    with pytest.raises(ArithmeticError):
+        odds(MIXED_OPEN, MIXED_RESERVES, MIXED)
+    assert odds_in_time(MIXED_OPEN, MIXED_RESERVES, MIXED).draws == 2000

@@ -66,6 +66,17 @@ def test_the_chances_are_told_by_group_and_tickets(client: Client) -> None:
     assert "Veterans &amp; Co: 3" in page
 
 
+def test_with_many_reserves_the_chances_are_simulated_and_said_to_be(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lottery.odds.MOST_RESERVES", 0)
+    tournament = to_draw(entries=4, seats=2, opens_in=-DAY)
+    make_entry(tournament, group=make_group(tournament, reserved={"masters": 1}))
+    page = text_of(client, open_for(tournament).get_absolute_url())
+    assert "Simulated: these chances come from 2,000 draws that were played, and are about right." in page
+    assert "The chances are exact" not in page
+
+
 def test_a_sealed_draw_of_drand_names_its_round_and_when_it_comes(client: Client) -> None:
     draw = sealed(entropy="DRAND")
     page = text_of(client, draw.get_absolute_url())

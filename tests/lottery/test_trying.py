@@ -7,7 +7,6 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from lottery import forms
 from lottery.forms import TrialForm
 from lottery.odds import Odds, odds
 from tests.admin.browsing import untouched
@@ -109,7 +108,7 @@ def test_what_is_wrong_is_said_beside_it_and_what_was_typed_stays() -> None:
 
 
 def test_with_many_reserves_the_chances_are_played_and_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forms, "MOST_RESERVES", 0)
+    monkeypatch.setattr("lottery.odds.MOST_RESERVES", 0)
     tournament = planned()
     make_group(tournament, "Locals", reserved={"masters": 10})
 
