@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from django.core.cache import cache
 from django.db.models import Count, Max
+from django.db.models.functions import Now
 
 from accounts.models import User
 from lottery.drawing import Division, How, allocate
@@ -152,7 +153,7 @@ def left_out_counts(draw: Draw) -> list[tuple[LeftOut.Reason, int]]:
 
 
 def reach_before(draw: Draw, code: str) -> int | None:
-    """Down to which place seats were offered in this division of the organization's last drawn tournament before this one.
+    """Down to which place seats were taken in this division of the organization's last drawn tournament whose offers are over.
 
     Seats reserved or granted don't count: they went past the line. None if there is nothing to compare with.
     """
@@ -165,6 +166,8 @@ def _reach(draw: Draw, code: str) -> int | None:
     before = Draw.objects.filter(
         state=Draw.State.DRAWN,
         tournament__organization=draw.tournament.organization_id,
+        tournament__cancelled_at=None,
+        tournament__offers_end_at__lte=Now(),
         drawn_at__lt=draw.drawn_at,
         divisions__contains=[{"code": code}],
     ).exclude(tournament=draw.tournament_id)
@@ -173,7 +176,7 @@ def _reach(draw: Draw, code: str) -> int | None:
         return None
     groups = [reserve.group for division in divisions_of(last) for reserve in division.reserved]
     rows = DrawEntry.objects.filter(
-        draw=last, division=code, entry__offered_at__isnull=False, entry__granted_by=None
+        draw=last, division=code, entry__confirmed_at__isnull=False, entry__granted_by=None
     ).exclude(group__in=groups)
     found: int | None = rows.aggregate(reach=Max("division_rank"))["reach"]
     return found

@@ -163,8 +163,8 @@ def _awaited(shown: Draw, now: datetime, *, bundled: bool) -> Awaited | None:
     match shown.state:
         case Draw.State.OPEN if shown.supersedes_id and not tournament.entries_sealed_at:
             return Awaited("seal_by_hand")
-        case Draw.State.OPEN:
-            return Awaited("seal", tournament.seals_at or tournament.opens_at)
+        case Draw.State.OPEN:  # what was sealed by hand is sealed before its time
+            return Awaited("seal", tournament.entries_sealed_at or tournament.seals_at or tournament.opens_at)
         case Draw.State.SEALED:
             return Awaited("round", round_out_at(shown)) if shown.uses_drand else Awaited("draw")
     if not bundled:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pghistory
 import pytest
+from django.db.models.functions import Now
 from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
@@ -17,8 +18,8 @@ from accounts.models import Player
 from lottery import services
 from lottery.models import Draw, DrawFile
 from lottery.queries import ranked_in
-from registrations.services import offer_seats, set_seats
-from tests.builders import make_entry, make_group, make_organizer, make_player, make_staff, make_user
+from registrations.services import confirm_entry, offer_seats, set_seats
+from tests.builders import make_entry, make_group, make_organizer, make_player, make_staff, make_user, now
 from tests.lottery.draws import drawn, open_for, opened, read, run, seal, sealed, to_draw
 from tests.lottery.relay import CHAIN, CHAIN_INFO, Relay
 from tests.tournaments.test_pages import text_of
@@ -90,8 +91,19 @@ def test_a_sealed_draw_of_drand_names_its_round_and_when_it_comes(client: Client
 
 def test_one_that_follows_a_void_draw_is_sealed_by_hand(client: Client) -> None:
     page = text_of(client, void(sealed()).get_absolute_url())
+    assert "Draw 1</a>, declared void by two members of staff, " in page
     assert "seals the entries anew once what went wrong is put right" in page
     assert "A player was left out." in page
+
+
+def test_one_that_is_sealed_early_counts_down_no_more(client: Client) -> None:
+    draw = opened(seals_at=now() + DAY)
+    url = draw.get_absolute_url()
+    assert "Entries are sealed and drawn in" in text_of(client, url)
+    services.begin_sealing(draw_id=draw.pk, by=make_organizer(draw.tournament.organization))
+    page = text_of(client, url)
+    assert "The entries are being sealed." in page
+    assert "Entries are sealed and drawn in" not in page
 
 
 def test_a_page_without_javascript_refreshes_itself_only_while_something_is_awaited(client: Client) -> None:
@@ -178,7 +190,9 @@ def test_a_long_result_comes_in_pages_and_an_entry_is_found_by_its_id(client: Cl
 
 
 def test_a_draw_of_nobody_has_a_page(client: Client) -> None:
-    assert "Nobody entered in this division." in text_of(client, drawn(entries=0).get_absolute_url())
+    page = text_of(client, drawn(entries=0).get_absolute_url())
+    assert "Nobody entered in this division." in page
+    assert "places 1 to 0" not in page
 
 
 def test_a_void_draw_stays_with_its_reason_and_names_no_one(client: Client) -> None:
@@ -206,6 +220,26 @@ def test_who_was_left_out_is_counted_by_reason(client: Client) -> None:
     page = text_of(client, seal(open_for(tournament)).get_absolute_url())
     assert "1: the e-mail address was not proved in time" in page
     assert "1: the Player ID is claimed by more than one account" in page
+    assert "They stand behind everybody who is drawn, in order of arrival." in page
+
+
+def test_nobody_stands_behind_those_of_a_void_draw(client: Client) -> None:
+    tournament = to_draw(entries=1)
+    make_entry(tournament, make_player(make_user(verified=False)))
+    draw = seal(open_for(tournament))
+    void(draw)
+    page = text_of(client, draw.get_absolute_url())
+    assert "1: the e-mail address was not proved in time" in page
+    assert "They stand behind" not in page
+
+
+def test_a_draw_that_was_replaced_is_not_said_to_be_declared_void(client: Client) -> None:
+    tournament = to_draw(entries=0, opens_in=DAY)
+    open_for(tournament)
+    Tournament.objects.filter(pk=tournament.pk).update(entropy="DRAND")
+    page = text_of(client, open_for(tournament).get_absolute_url())
+    assert "Draw 1</a>, replaced before its entries were sealed, " in page
+    assert "declared void" not in page
 
 
 @pytest.mark.django_db(transaction=True)  # within one transaction, everything would happen at its beginning
@@ -262,14 +296,26 @@ def test_who_is_left_out_reads_why(client: Client) -> None:
 
 
 @pytest.mark.django_db(transaction=True)  # two draws in one transaction would be one
-def test_the_waitlist_is_told_how_far_seats_went_last_time(client: Client) -> None:
+@pytest.mark.parametrize(
+    ("fields", "is_told"),
+    [({"offers_end_at": Now()}, True), ({}, False), ({"offers_end_at": Now(), "cancelled_at": Now()}, False)],
+    ids=["over", "running", "cancelled"],
+)
+def test_the_waitlist_is_told_how_far_seats_went_last_time(
+    client: Client, fields: dict[str, Any], *, is_told: bool
+) -> None:
     earlier = drawn(entries=6, seats=3)
     offer_seats(tournament_id=earlier.tournament_id)
+    for entry in earlier.entries.filter(rank__lte=2):  # the third doesn't take it
+        confirm_entry(entry_id=entry.entry_id)
+    Tournament.objects.filter(pk=earlier.tournament_id).update(**fields)
     tournament = to_draw(entries=5, seats=1, organization=earlier.tournament.organization)
     draw = run(seal(open_for(tournament)))
     last = draw.entries.select_related("entry__player").get(division_rank=5)
     client.force_login(last.entry.player.account)
-    assert "last time, places up to about 3 got a seat" in text_of(client, draw.get_absolute_url())
+    page = text_of(client, draw.get_absolute_url())
+    assert ("last time, places up to about 2 got a seat" in page) == is_told
+    assert f"You drew place {last.division_rank} for 1 Masters seat." in page
 
 
 def test_offers_of_a_lottery_start_after_the_time_for_objections(client: Client) -> None:
