@@ -72,6 +72,7 @@ def test_everybody_of_a_lottery_hears_what_was_sealed_of_the_own_entry_alone() -
     )
     assert all(what in text for what in (one.public_id, draw.manifest_sha256, draw.get_absolute_url()))
     assert other.public_id not in text
+    assert "Besides you, only those who run the tournament can see which of the ids is yours." in text
     assert "with 3 tickets" in mail_to(other, "You are in the draw")
 
 

@@ -267,6 +267,7 @@ def test_a_player_sees_the_own_chance_before_and_the_own_place_after(client: Cli
     draw = open_for(tournament)
     before = text_of(client, draw.get_absolute_url())
     assert entry.public_id in before
+    assert "Besides you, only those who run the tournament can see which ids are yours" in before
     assert "<strong>25%</strong>" in before
     assert "<strong>25%</strong>" in text_of(client, seal(draw).get_absolute_url())
     run(draw)
