@@ -3,12 +3,13 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html_join
 from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from accounts import services
@@ -96,9 +97,12 @@ class PlayerAdmin(ScopedAdmin):
     def save_model(self, request: HttpRequest, obj: Player, form: Any, change: bool) -> None:
         """New results may put who waits into another group."""
         super().save_model(request, obj, form, change)
-        waiting = obj.entries.waiting().values_list("tournament_id", flat=True)
-        for tournament_id in waiting if form.fields_to_save else ():
-            registrations.regroup_entries(tournament_id=tournament_id)
+        if not form.fields_to_save:
+            return
+        waiting = sorted(set(obj.entries.waiting().values_list("tournament_id", flat=True)))
+        moved = sum(registrations.regroup_entries(tournament_id=tournament_id) for tournament_id in waiting)
+        told = ngettext("%(number)d entry regrouped.", "%(number)d entries regrouped.", moved)
+        messages.info(request, told % {"number": moved})
 
     @detail_action(description=_("Settle the Player ID"), url_path="settle", icon="gavel")
     def settle(self, request: AdminRequest, object_id: str) -> HttpResponse:

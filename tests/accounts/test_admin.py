@@ -55,6 +55,8 @@ def test_results_regroup_who_waits(dora: Client) -> None:
     answer = dora.post(there, {**sent, "championship_points": "800", "player_id": "9", "player_id_state": "VERIFIED"})
 
     assert answer.status_code == 302
+    told = [str(message) for message in dora.get(there).context["messages"]]
+    assert told[0] == "1 entry regrouped."
     player.refresh_from_db()
     entry.refresh_from_db()
     assert (player.championship_points, player.player_id_state) == (800, IdState.CLAIMED)

@@ -444,8 +444,9 @@ def test_members_are_taken_off_with_a_reason(alice: Client, veterans: PriorityGr
     entry = make_entry(veterans.tournament, make_player(player_id="1002"), group=veterans, priority=3)
 
     assert list(refused(act(alice, veterans, "drop_members", pasted="1002"))) == ["reason"]
-    act(alice, veterans, "drop_members", pasted="1002", reason="listed by mistake")
+    answer = act(alice, veterans, "drop_members", pasted="1002", reason="listed by mistake")
 
+    assert said(answer) == ["1 player is off the list; 1 entry regrouped."]
     entry.refresh_from_db()
     assert (entry.group, entry.priority) == (None, 0)
     assert [member.player_id for member in veterans.members.all()] == ["1001"]

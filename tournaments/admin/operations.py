@@ -267,10 +267,10 @@ class GroupOperations(ScopedAdmin):
                 by=request.user,
                 reason=form.cleaned_data["reason"],
             )
-            registrations.regroup_entries(tournament_id=group.tournament_id)
-            return ngettext("%(number)d player is off the list.", "%(number)d players are off the list.", removed) % {
-                "number": removed
-            }
+            moved = registrations.regroup_entries(tournament_id=group.tournament_id)
+            off = ngettext("%(number)d player is off the list;", "%(number)d players are off the list;", removed)
+            regrouped = ngettext("%(number)d entry regrouped.", "%(number)d entries regrouped.", moved)
+            return f"{off % {'number': removed}} {regrouped % {'number': moved}}"
 
         text = _("Who has an offer or a seat keeps it; who waits is regrouped at once.")
         question = Question(_("Take players off the list"), text, _("Take them off"), RemoveMembersForm)
