@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 from django import template
 from django.urls import reverse
 
+from lottery.awaiting import round_out_at
 from lottery.drawing import How
 from lottery.models import DrawEntry, LeftOut
 from lottery.results import outcomes_of
-from lottery.services import round_published_at
 from registrations.models import QueueEntry
 from vgchub.pages import absolute
 from vgchub.words import moment, number
@@ -19,13 +19,15 @@ register = template.Library()
 
 @register.simple_tag
 def sealed_in(entry: QueueEntry, draw_number: int, now: datetime) -> dict[str, object]:
-    """What was sealed of an entry, and when it is drawn ("" where that follows at once)."""
+    """What was sealed of an entry, and when it is drawn ("" where that follows at once, or isn't known any more)."""
     row = _row(entry, draw_number)
     draw = row.draw
+    drawn_at = round_out_at(draw) if draw.uses_drand else None
     return {
         "tickets": row.tickets,
         "sha256": draw.manifest_sha256,
-        "drawn_at": _moment(entry, round_published_at(draw), now) if draw.uses_drand else "",
+        "drawn_at": _moment(entry, drawn_at, now) if drawn_at else "",
+        "at_once": not draw.uses_drand,
         "url": absolute(draw.get_absolute_url()),
     }
 

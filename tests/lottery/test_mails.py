@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -82,6 +83,15 @@ def test_with_drand_the_mail_says_when_it_is_drawn() -> None:
         r"It is drawn .+ at \d\d:\d\d(:\d\d)? \(Berlin time\)\.", mail_to(QueueEntry.objects.get(), "in the draw")
     )
     assert draw.drawn_at is None
+
+
+def test_the_mail_goes_out_though_the_chain_is_not_known_any_more(settings: Any) -> None:
+    settings.DRAND_CHAIN = {"hash": "ab" * 32, "public_key": "", "genesis_time": 1_700_000_000, "period": 30}
+    draw = sealed(entropy="DRAND", entries=1)
+    settings.DRAND_CHAIN = {}
+    text = mail_to(QueueEntry.objects.get(), "in the draw")
+    assert draw.manifest_sha256 in text
+    assert "It is drawn" not in text
 
 
 def test_who_was_left_out_hears_why_and_what_to_do() -> None:
