@@ -14,6 +14,7 @@ from tournaments.models import Tournament
 KEPT_SECONDS = 15
 TIMES = ("closes_at", "seals_at")
 SIGNS = {"insert": 1, "delete": -1}
+LISTED = {"listed": 1, "unlisted": -1}
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,15 @@ class SeatsChanged:
     reason: str
 
 
-Change = TimeMoved | SeatsChanged
+@dataclass(frozen=True)
+class ListChanged:
+    at: datetime
+    group: int  # its id
+    change: int  # players; more than 0: added
+    reason: str
+
+
+Change = TimeMoved | SeatsChanged | ListChanged
 
 
 def changes_of(tournament: Tournament) -> list[Change]:
@@ -44,7 +53,7 @@ def changes_of(tournament: Tournament) -> list[Change]:
     if found is None:
         opened_at = tournament.prequeue_opens_at or tournament.opens_at
         since = max(opened_at, tournament.draw_opened_at or opened_at)
-        changes: list[Change] = [*_times(tournament, since), *_seats(tournament, since)]
+        changes: list[Change] = [*_times(tournament, since), *_seats(tournament, since), *_lists(tournament, since)]
         found = sorted(changes, key=lambda change: change.at, reverse=True)
         cache.set(key, found, timeout=KEPT_SECONDS)
     return found
@@ -73,6 +82,19 @@ def _seats(tournament: Tournament, since: datetime) -> list[SeatsChanged]:
             _reason(row),
         )
         for row in rows.order_by().values(*columns).annotate(seats=Count("pgh_id"))
+    ]
+
+
+def _lists(tournament: Tournament, since: datetime) -> list[ListChanged]:
+    rows = _events("PriorityGroupEvent").filter(tournament=tournament, pgh_created_at__gte=since, pgh_label__in=LISTED)
+    return [
+        ListChanged(
+            row["pgh_created_at"],
+            row["pgh_obj_id"],
+            LISTED[row["pgh_label"]] * row["pgh_context"]["players"],
+            _reason(row),
+        )
+        for row in rows.values("pgh_created_at", "pgh_context", "pgh_label", "pgh_obj_id")
     ]
 
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from lottery.changes import Change, TimeMoved
+from lottery.changes import Change, ListChanged, SeatsChanged, TimeMoved
 from lottery.drawing import How
 from lottery.models import Draw, DrawEntry, LeftOut
 from lottery.results import Outcome
@@ -147,6 +147,25 @@ def change(what: Change, divisions: Mapping[int, str], groups: Mapping[int, str]
         if what.field == "closes_at":
             return _("Entries close %(after)s; before, it was %(before)s.") % facts
         return _("Entries are sealed %(after)s; before, it was %(before)s.") % facts
+    return _list_changed(what, groups) if isinstance(what, ListChanged) else _seats_changed(what, divisions, groups)
+
+
+def _list_changed(what: ListChanged, groups: Mapping[int, str]) -> str:
+    count = abs(what.change)
+    if what.change > 0:
+        text = ngettext(
+            "%(n)s player was put on the list of %(group)s.", "%(n)s players were put on the list of %(group)s.", count
+        )
+    else:
+        text = ngettext(
+            "%(n)s player was taken off the list of %(group)s.",
+            "%(n)s players were taken off the list of %(group)s.",
+            count,
+        )
+    return text % {"n": words.number(count), "group": groups.get(what.group, "?")}
+
+
+def _seats_changed(what: SeatsChanged, divisions: Mapping[int, str], groups: Mapping[int, str]) -> str:
     count = abs(what.change)
     if what.change > 0:
         text = ngettext("%(n)s %(division)s seat was added", "%(n)s %(division)s seats were added", count)

@@ -338,7 +338,14 @@ class Division(models.Model):
         return rules.DivisionBounds(self.pk, self.code, self.born_from, self.born_to)
 
 
-@pghistory.track(pghistory.InsertEvent(), pghistory.UpdateEvent(), pghistory.DeleteEvent())
+@pghistory.track(
+    pghistory.InsertEvent(),
+    pghistory.UpdateEvent(),
+    pghistory.DeleteEvent(),
+    # Its list was made longer or shorter; by how many `players` is in the event's context.
+    pghistory.ManualEvent("listed"),  # type: ignore[no-untyped-call]
+    pghistory.ManualEvent("unlisted"),  # type: ignore[no-untyped-call]
+)
 class PriorityGroup(models.Model):
     """Players who get reserved seats, more tickets in a draw, or an earlier opening."""
 

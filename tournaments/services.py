@@ -111,6 +111,7 @@ def import_members(*, group_id: int, player_ids: Iterable[str], by: User) -> Imp
         known = set(group.members.filter(player_id__in=wanted).values_list("player_id", flat=True))
         rows = (PriorityMember(group=group, player_id=player_id) for player_id in sorted(wanted - known))
         PriorityMember.objects.bulk_create(rows, batch_size=CHUNK)
+        _keep_in_history(group, "listed", len(wanted - known))
     return Imported(added=len(wanted - known), known=len(known))
 
 
@@ -124,7 +125,15 @@ def remove_members(*, group_id: int, player_ids: Iterable[str], by: User, reason
         group = PriorityGroup.objects.get(pk=group_id)
         _unsealed(group.tournament_id)
         removed, _by_model = group.members.filter(player_id__in=set(player_ids)).delete()
+        _keep_in_history(group, "unlisted", removed)
     return removed
+
+
+def _keep_in_history(group: PriorityGroup, label: str, players: int) -> None:
+    """Lists can be long: the history has who changed one, when, why, and by how many, but not each player."""
+    if players:
+        with pghistory.context(players=players):
+            pghistory.create_event(group, label=label)
 
 
 def _locked(tournament_id: int) -> Tournament:

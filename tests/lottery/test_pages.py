@@ -24,6 +24,7 @@ from tests.lottery.draws import drawn, open_for, opened, read, run, seal, sealed
 from tests.lottery.relay import CHAIN, CHAIN_INFO, Relay
 from tests.tournaments.test_pages import text_of
 from tournaments.models import Tournament
+from tournaments.services import import_members, remove_members
 
 pytestmark = pytest.mark.django_db
 
@@ -255,6 +256,21 @@ def test_what_was_changed_after_entries_had_opened_is_told_with_its_reason(clien
     assert "2 Masters seats were added. <q>A larger hall.</q>" in page
     assert "Entries are sealed " in page
     assert "<q>The form was away for an hour.</q>" in page
+
+
+def test_a_list_that_was_changed_after_entries_had_opened_is_told_by_how_many(client: Client) -> None:
+    tournament = to_draw(entries=2, opens_in=-DAY)
+    group = make_group(tournament, "Veterans", tickets=3)
+    import_members(group_id=group.pk, player_ids=["1001"], by=make_staff())  # before the draw was opened
+    draw = open_for(tournament)
+    import_members(group_id=group.pk, player_ids=["1001", "1002", "1003"], by=make_staff())
+    import_members(group_id=group.pk, player_ids=["1002"], by=make_staff())  # changes nothing
+    remove_members(group_id=group.pk, player_ids=["1003", "9999"], by=make_staff(), reason="Listed by mistake.")
+    told = [(what, why) for _at, what, why in client.get(draw.get_absolute_url()).context["changes"]]
+    assert told == [
+        ("1 player was taken off the list of Veterans.", "Listed by mistake."),
+        ("2 players were put on the list of Veterans.", ""),
+    ]
 
 
 # --- Mine -----------------------------------------------------------------------------------------------------------

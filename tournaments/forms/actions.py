@@ -158,3 +158,9 @@ class MembersForm(forms.Form):
 
 class RemoveMembersForm(ReasonForm, MembersForm):
     field_order = ("file", "pasted", "reason")
+    reason = forms.CharField(
+        label=_("Reason"),
+        max_length=200,
+        widget=UnfoldAdminTextInputWidget,
+        help_text=_("Where seats are drawn, everybody can read it, with the number of players. Name no player."),
+    )
