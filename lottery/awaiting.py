@@ -92,6 +92,8 @@ def _round(draw: Draw, now: datetime) -> str:
         return _("Round %(round)s of drand, which is out %(when)s.") % facts
     if draw.asked_at is None:
         return _("Round %(round)s of drand, out since %(when)s; not asked for yet.") % facts
+    if draw.asked_at > now:  # a worker is at it, see services.running
+        return _("Round %(round)s of drand, out since %(when)s; being asked for right now.") % facts
     asked = _time(draw, draw.asked_at.replace(microsecond=0), now)
     return _("Round %(round)s of drand, out since %(when)s; last asked for %(asked)s.") % {**facts, "asked": asked}
 

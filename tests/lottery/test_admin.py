@@ -114,6 +114,8 @@ def test_the_page_says_what_is_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
     late = services.round_published_at(waiting) + timedelta(minutes=1)
     monkeypatch.setattr("lottery.admin.database_now", lambda: late)
     assert awaits(waiting, "last asked for ")
+    Draw.objects.filter(pk=waiting.pk).update(asked_at=late + timedelta(seconds=20))
+    assert awaits(waiting, "being asked for right now")
 
 
 @pytest.mark.parametrize(
