@@ -1,8 +1,5 @@
 """Draw and what it sealed. What was published is never changed: the database refuses it, also by hand."""
 
-from functools import reduce
-from operator import or_
-
 import pghistory
 import pgtrigger
 from django.conf import settings
@@ -11,6 +8,7 @@ from django.db.models import F, Q
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from lottery import triggers
 from registrations.models import Notice, QueueEntry, new_public_id
 from tournaments.models import Tournament
 
@@ -22,40 +20,6 @@ class DrawQuerySet(models.QuerySet["Draw"]):
     def standing(self) -> "DrawQuerySet":
         """All but the voided: at most one a tournament."""
         return self.exclude(state=Draw.State.VOID)
-
-
-def _changed(*fields: str) -> pgtrigger.Q:
-    """Any of them is not what it was."""
-    return reduce(or_, (pgtrigger.Q(**{f"old__{field}__df": pgtrigger.F(f"new__{field}")}) for field in fields))
-
-
-def _fixed(name: str, since: str, *fields: str) -> pgtrigger.Protect:
-    """These fields never change once `since` is set."""
-    return pgtrigger.Protect(
-        name=name,
-        operation=pgtrigger.Update,
-        condition=pgtrigger.Q(**{f"old__{since}__isnull": False}) & _changed(*fields),
-    )
-
-
-def _only_into(name: str, table: str, column: str, done: str, reason: str) -> pgtrigger.Trigger:
-    """Refuses rows that belong (by `column`) to a row of `table` that is `done`.
-
-    One look for all rows of a statement: a million looks would take longer than the draw.
-    """
-    return pgtrigger.Trigger(
-        name=name,
-        level=pgtrigger.Statement,
-        operation=pgtrigger.Insert,
-        when=pgtrigger.After,
-        referencing=pgtrigger.Referencing(new="added"),  # type: ignore[no-untyped-call]
-        func=f"""
-            IF EXISTS (SELECT FROM {table} whole WHERE whole.id IN (SELECT DISTINCT {column} FROM added) AND {done}) THEN
-                RAISE EXCEPTION '{reason}' USING ERRCODE = 'check_violation';
-            END IF;
-            RETURN NULL;
-        """,  # noqa: S608  only names of ours are put in
-    )
 
 
 @pghistory.track(exclude=["secret", "asked_at"])
@@ -183,11 +147,11 @@ class Draw(models.Model):
                     "entropy", "commitment", "secret", "opened_at",
                 ],
             ),
-            _fixed(
+            triggers.fixed(
                 "draw_sealed", "sealed_at",
                 "sealed_at", "published_at", "manifest_sha256", "entrants", "regrouped", "divisions", "chain", "round",
             ),
-            _fixed("draw_drawn", "drawn_at", "drawn_at", "seed", "randomness", "signature"),
+            triggers.fixed("draw_drawn", "drawn_at", "drawn_at", "seed", "randomness", "signature"),
             pgtrigger.Trigger(
                 name="draw_offered_is_not_void",
                 operation=pgtrigger.UpdateOf("state"),  # type: ignore[no-untyped-call]
@@ -270,7 +234,7 @@ class DrawEntry(models.Model):
             ),
         ]
         triggers = [
-            _only_into(
+            triggers.only_into(
                 "drawentry_of_open_draw", "lottery_draw", "draw_id", "whole.state <> 'OPEN'", "its entries are sealed"
             ),
             pgtrigger.Trigger(
@@ -290,7 +254,7 @@ class DrawEntry(models.Model):
                 name="drawentry_stays",
                 operation=pgtrigger.Update,
                 condition=pgtrigger.Q(old__key__isnull=False)
-                | _changed("id", "draw", "entry", "division", "group", "tickets"),
+                | triggers.changed("id", "draw", "entry", "division", "group", "tickets"),
             ),
             pgtrigger.Protect(name="drawentry_never_deleted", operation=pgtrigger.Delete),
         ]
@@ -317,7 +281,7 @@ class LeftOut(models.Model):
         ]
         indexes = [models.Index(fields=["draw"], name="leftout_of_draw")]
         triggers = [
-            _only_into(
+            triggers.only_into(
                 "leftout_of_open_draw", "lottery_draw", "draw_id", "whole.state <> 'OPEN'", "its entries are sealed"
             ),
             pgtrigger.Protect(name="leftout_stays", operation=pgtrigger.Update),
@@ -364,7 +328,7 @@ class DrawFilePart(models.Model):
         ordering = ["file", "number"]
         constraints = [models.UniqueConstraint(fields=["file", "number"], name="drawfilepart_number_once")]
         triggers = [
-            _only_into(
+            triggers.only_into(
                 "drawfilepart_of_unfinished_file",
                 "lottery_drawfile",
                 "file_id",
