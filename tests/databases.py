@@ -1,5 +1,6 @@
 """Databases for tests: one migrated template, copied for each worker, and emptied quickly between tests."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -7,11 +8,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
+from psycopg.errors import DeadlockDetected
 from psycopg.sql import SQL, Identifier
 
 from vgchub.local.fingerprint import HOUSE, of_migrations
 
 TABLES = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
+ROUNDS = 10
 BUILDING = 7_301_114  # advisory lock: one worker builds the template, the others wait for it
 
 
@@ -73,16 +76,27 @@ class Emptier:
             SQL("SELECT {} WHERE EXISTS (SELECT FROM {})").format(name, Identifier(name)) for name in self.tables
         )
 
-    def empty(self) -> list[str]:
-        """Delete all rows of the tables that were empty after migrating. Returns the names of those that held any."""
-        with psycopg.connect(self.dsn) as connection:
-            used = [row[0] for row in connection.execute(self.question)]
-            if used:
-                # As a replica no trigger runs: neither foreign keys nor the ban on deleting history.
-                connection.execute("SET LOCAL session_replication_role = replica")
-                connection.execute("SET LOCAL lock_timeout = '10s'")
-                for name in used:
-                    connection.execute(SQL("DELETE FROM {}").format(Identifier(name)))
+    def empty(self) -> None:
+        """Delete all rows of the tables that were empty after migrating.
+
+        The site on the stage may still be finishing a request of the test that ended: what it writes meanwhile goes in another
+        round, and so does a round that the database broke off because the two waited for each other.
+        """
+        for _round in range(ROUNDS):
+            with contextlib.suppress(DeadlockDetected), psycopg.connect(self.dsn) as connection:
+                if not self._emptied(connection):
+                    return
+        raise RuntimeError(f"The database was not empty after {ROUNDS} rounds: who still writes to it?")
+
+    def _emptied(self, connection: psycopg.Connection[Any]) -> list[str]:
+        """The names of the tables that held rows; they hold none now."""
+        used = [row[0] for row in connection.execute(self.question)]
+        if used:
+            # As a replica no trigger runs: neither foreign keys nor the ban on deleting history.
+            connection.execute("SET LOCAL session_replication_role = replica")
+            connection.execute("SET LOCAL lock_timeout = '10s'")
+            for name in used:
+                connection.execute(SQL("DELETE FROM {}").format(Identifier(name)))
         return used
 
 
