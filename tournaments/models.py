@@ -75,6 +75,9 @@ def _known_time_zone(value: str) -> None:
         )
 
 
+AT_LEAST_ONE = [MinValueValidator(1)]
+
+
 def default_entropy() -> str:
     """Where this installation's draws get their chance from, unless an organizer says otherwise."""
     return str(settings.DRAW_ENTROPY)
@@ -175,6 +178,18 @@ class Tournament(models.Model):
         _("offers at once"), default=50, validators=[MinValueValidator(10), MaxValueValidator(50)]
     )
     max_waiting = models.PositiveIntegerField(_("most who may wait"), null=True, blank=True)
+    joins_per_player = models.PositiveSmallIntegerField(
+        _("joins a minute, of a player"), default=5, db_default=5, validators=AT_LEAST_ONE
+    )
+    joins_per_address = models.PositiveIntegerField(
+        _("joins a minute from one address, e-mail not verified"), default=10, db_default=10, validators=AT_LEAST_ONE
+    )
+    joins_per_address_verified = models.PositiveIntegerField(
+        _("joins a minute from one address, e-mail verified"), default=3000, db_default=3000, validators=AT_LEAST_ONE
+    )
+    join_ceiling = models.PositiveIntegerField(
+        _("most joins a minute in all"), null=True, blank=True, validators=AT_LEAST_ONE
+    )
     emergency_contact = models.CharField(_("emergency contact"), max_length=120, blank=True)
     message = models.TextField(_("message to those waiting"), blank=True, max_length=500)
 
@@ -218,6 +233,11 @@ class Tournament(models.Model):
             models.CheckConstraint(
                 condition=Q(offer_minutes__gte=1, payment_minutes__gte=1, late_offer_hours__gte=1),
                 name="tournament_offers_last",
+            ),
+            models.CheckConstraint(
+                condition=Q(joins_per_player__gte=1, joins_per_address__gte=1, joins_per_address_verified__gte=1)
+                & (Q(join_ceiling=None) | Q(join_ceiling__gte=1)),
+                name="tournament_lets_somebody_join",
             ),
             models.CheckConstraint(condition=Q(refund_kept_percent__lte=100), name="tournament_keeps_at_most_all"),
             models.CheckConstraint(
@@ -275,6 +295,15 @@ class Tournament(models.Model):
         if self.drawn_at is None or self.mode == self.Mode.FAIR_START:
             return self.drawn_at
         return self.drawn_at + timedelta(minutes=self.objection_minutes)
+
+    @property
+    def join_limits(self) -> rules.JoinLimits:
+        return rules.JoinLimits(
+            player=self.joins_per_player,
+            address=self.joins_per_address,
+            address_verified=self.joins_per_address_verified,
+            ceiling=self.join_ceiling,
+        )
 
     def times(self, *, early_minutes: int = 0) -> rules.Times:
         """The times of this tournament for somebody who may join `early_minutes` before the rest."""

@@ -16,10 +16,11 @@ from tournaments.models import Organization, PriorityGroup, PriorityMember, Seat
 
 @dataclass(frozen=True)
 class EntryRules:
-    """What decides where a player of a tournament belongs."""
+    """What decides where a player of a tournament belongs, and how often one may try."""
 
     divisions: tuple[rules.DivisionBounds, ...]
     groups: tuple[rules.Group, ...]
+    limits: rules.JoinLimits
 
 
 def entry_rules(tournament: Tournament) -> EntryRules:
@@ -27,6 +28,7 @@ def entry_rules(tournament: Tournament) -> EntryRules:
     return EntryRules(
         divisions=tuple(division.bounds() for division in tournament.divisions.all()),
         groups=tuple(group.rule() for group in tournament.groups.all()),
+        limits=tournament.join_limits,
     )
 
 

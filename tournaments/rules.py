@@ -53,6 +53,17 @@ def phase(times: Times, now: datetime) -> Phase:
 
 
 @dataclass(frozen=True)
+class JoinLimits:
+    """How many joins a minute a tournament takes: of one player, from one address (accounts whose e-mail is not verified,
+    and those whose is), and in all; None is any number."""
+
+    player: int = 5
+    address: int = 10
+    address_verified: int = 3000
+    ceiling: int | None = None
+
+
+@dataclass(frozen=True)
 class DivisionBounds:
     """Born on or after `born_from` and on or before `born_to`; None has no bound on that side."""
 

@@ -248,6 +248,11 @@ def _() -> None:
     change(make_tournament(), offer_batch=51)
 
 
+@breaks("tournament_lets_somebody_join")
+def _() -> None:
+    change(make_tournament(), join_ceiling=0)
+
+
 @breaks("tournament_offers_last")
 def _() -> None:
     change(make_tournament(), payment_minutes=0)

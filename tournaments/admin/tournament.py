@@ -205,6 +205,17 @@ class TournamentAdmin(TournamentOperations, ScopedAdmin):
                 ),
             },
         ),
+        (
+            _("Limits on joining, usually left as they are"),
+            {
+                "classes": ("collapse",),
+                "fields": (
+                    "joins_per_player",
+                    ("joins_per_address", "joins_per_address_verified"),
+                    "join_ceiling",
+                ),
+            },
+        ),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Tournament]:

@@ -59,6 +59,15 @@ HELP = {
     "fee_minor": _("In the smallest unit: 2500 is 25.00. 0 is free."),
     "time_zone": _("Of the venue. All times below are meant there."),
     "max_waiting": _("Empty: any number may wait."),
+    "joins_per_player": _("Joining again is never needed; this stops a machine that tries."),
+    "joins_per_address": _(
+        "For accounts whose e-mail address is not verified yet: whoever makes many of them is slowed down here."
+    ),
+    "joins_per_address_verified": _("A venue or a school shares one address, so this stops a flood only."),
+    "join_ceiling": _(
+        "Empty (suggested): any number may join at once. Otherwise whoever comes when the minute is full is given a turn, which is "
+        "kept for them, and their page joins by itself when it comes."
+    ),
     "entropy": _(
         "With drand the draw needs the network, and nobody can know or choose the value it uses. With a sealed secret it works "
         "without, and players have to trust you not to have tailored the list of entries; the page of the draw tells them so."
