@@ -5,15 +5,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from django.db import connection
-
-from bench.joins import Joins
+from bench.draw_joins import Joins
+from bench.people import make_waiting
+from bench.report import say
+from bench.site import BenchSite
 from lottery import services
 from lottery.models import Draw, DrawFile
 from lottery.queries import file_of, parts_of
@@ -23,36 +25,15 @@ from tournaments.models import Tournament
 from vgchub.local.fingerprint import HOUSE
 
 SEATS = {"masters": 500, "senior": 200}
-AT_ONCE = 50_000
-
-# As if they had joined one by one; every tenth has points enough for the group.
-ENTER = """
-WITH account AS (
-    INSERT INTO accounts_user (password, email, is_active, is_staff, is_superuser, joined_at, email_verified_at)
-    SELECT '', 'bench-' || i || '@players.example', true, false, false, now(), now()
-    FROM generate_series(%(first)s::int, %(last)s::int) i RETURNING id
-), player AS (
-    INSERT INTO accounts_player (account_id, display_name, player_id, player_id_state, birth_date, country,
-                                 championship_points, seasons_played, created_at)
-    SELECT id, 'Player ' || id, (1000000000000 + id)::text, 'CLAIMED', '2000-01-01', 'DE',
-           CASE WHEN id %% 10 = 0 THEN 200 ELSE 0 END, 0, now()
-    FROM account RETURNING id, championship_points
-)
-INSERT INTO registrations_queueentry (public_id, priority, number, state, joined_at, grant_reason, waiver_reason,
-                                      address_hash, device_hash, division_id, group_id, player_id, tournament_id)
-SELECT substr(md5(random()::text || id) || md5(random()::text), 1, 24), 0, nextval('registrations_arrival_number'), 'WAITING',
-       now(), '', '', '', '', CASE WHEN id %% 5 = 0 THEN %(senior)s ELSE %(masters)s END,
-       CASE WHEN championship_points > 0 THEN %(group)s::bigint END, id, %(tournament)s
-FROM player
-"""
 
 
-def measure(entries: int, *, joins: bool) -> dict[str, Any]:
+def measure(site: BenchSite, options: Namespace) -> dict[str, Any]:
     """Seconds for each step, and the most memory that this process had, in MB."""
+    entries: int = options.entries
     say(f"{entries} players enter")
-    draw = _draw_of(entries)
+    draw = _draw_of(site, entries)
     figures: dict[str, Any] = {"entries": entries}
-    with Joins() if joins else _nobody() as others:
+    with Joins() if options.joins else _nobody() as others:
         before = others and others.p95_ms(seconds=10)
         with _timed(figures, "total_s"):
             with _timed(figures, "seal_s"):
@@ -68,26 +49,13 @@ def measure(entries: int, *, joins: bool) -> dict[str, Any]:
     return figures
 
 
-def say(text: str) -> None:
-    print(text, file=sys.stderr)
-
-
-def _draw_of(entries: int) -> Draw:
+def _draw_of(site: BenchSite, entries: int) -> Draw:
     tournament = make_tournament(
         mode=Mode.LOTTERY, seats=SEATS, opens_in=-timedelta(days=3), entropy=Tournament.Entropy.COMMIT_REVEAL
     )
     group = make_group(tournament, tickets=4, reserved={"masters": 50}, min_championship_points=100)
-    ids = {division.code: division.pk for division in tournament.divisions.all()} | {
-        "group": group.pk,
-        "tournament": tournament.pk,
-    }
-    with connection.cursor() as cursor:
-        cursor.execute("SET session_replication_role = replica")
-        for first in range(1, entries + 1, AT_ONCE):
-            cursor.execute(ENTER, {**ids, "first": first, "last": min(entries, first + AT_ONCE - 1)})
-        cursor.execute("SET session_replication_role = origin")
-        cursor.execute("VACUUM ANALYZE")
-        cursor.execute("CHECKPOINT")
+    make_waiting(tournament, entries, group=group.pk)
+    site.settle()
     draw = services.open_draw(tournament_id=tournament.pk)
     if draw is None:
         raise RuntimeError("no draw was opened")

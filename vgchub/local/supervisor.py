@@ -51,16 +51,20 @@ class Supervisor:
         return next(child for group in self.groups for child in group if child.spec.name == name)
 
     def stop(self) -> None:
-        """Stop all, the last group first, the members of a group at once."""
+        """Stop all, the last group first."""
         while self.groups:
-            group = self.groups.pop()
-            for child in group:
-                child.ask_to_stop()
-            deadline = time.monotonic() + GRACE
-            for child in group:
-                child.wait_or_kill(deadline=deadline)
-                self._tell_watchdog(child.pid, 0)
+            self.stop_last()
         self._end_watchdog()
+
+    def stop_last(self) -> None:
+        """Stop the group that was started last, its members at once."""
+        group = self.groups.pop()
+        for child in group:
+            child.ask_to_stop()
+        deadline = time.monotonic() + GRACE
+        for child in group:
+            child.wait_or_kill(deadline=deadline)
+            self._tell_watchdog(child.pid, 0)
 
     def _start_child(self, spec: Spec) -> Child:
         child = Child(spec, self.log_folder)

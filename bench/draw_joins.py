@@ -14,7 +14,7 @@ class Joins:
     """Joins go on as long as the `with` lasts."""
 
     def __enter__(self) -> "Joins":
-        argv = [sys.executable, "-u", "-m", "bench.joins"]
+        argv = [sys.executable, "-u", "-m", "bench.draw_joins"]
         self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603
         self._answer()  # it is ready
         return self

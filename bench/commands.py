@@ -1,0 +1,68 @@
+"""What can be measured, by the name that bin/bench is given, which is also the name of the module in bench/."""
+
+import argparse
+from dataclasses import dataclass
+from typing import Any
+
+MILLIONS = 5_000_000
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a command, as argparse takes it."""
+
+    name: str
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Command:
+    """A benchmark: what it is about, and what can be chosen."""
+
+    help: str
+    options: tuple[Option, ...] = ()
+
+
+def number(name: str, default: int, text: str, *, least: int = 1, most: int = MILLIONS) -> Option:
+    """An option that takes a whole number from `least` to `most`."""
+
+    def parse(given: str) -> int:
+        if not given.isdecimal() or not least <= int(given) <= most:
+            raise argparse.ArgumentTypeError(f"{given!r} is not a number from {least} to {most}")
+        return int(given)
+
+    return Option(name, {"type": parse, "default": default, "help": f"{text} (default {default})", "metavar": "N"})
+
+
+def switch(name: str, text: str) -> Option:
+    """An option without a value."""
+    return Option(name, {"action": "store_true", "help": text})
+
+
+def choice(name: str, choices: tuple[str, ...], text: str) -> Option:
+    """An option that takes one of `choices`; the first is the default."""
+    return Option(name, {"choices": choices, "default": choices[0], "help": f"{text} (default {choices[0]})"})
+
+
+COMMANDS: dict[str, Command] = {
+    "draw": Command(
+        "seal, draw, publish and verify a draw of so many entries",
+        (
+            number("--entries", 100_000, "how many take part"),
+            switch("--joins", "join another tournament before and meanwhile, and say its p95"),
+        ),
+    ),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command-line of bin/bench."""
+    whole = argparse.ArgumentParser(
+        prog="bin/bench", description="Measures on embedded servers; the last line is JSON."
+    )
+    commands = whole.add_subparsers(dest="command", required=True)
+    for name, command in COMMANDS.items():
+        one = commands.add_parser(name, help=command.help)
+        for option in command.options:
+            one.add_argument(option.name, **option.settings)
+    return whole

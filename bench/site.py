@@ -1,0 +1,176 @@
+"""What is measured: embedded servers, and those of the site's own processes that a benchmark starts, as production has them."""
+
+import os
+import resource
+import secrets
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.report import say
+from vgchub.local.child import Child, Spec
+from vgchub.local.embedded import Embedded, embedded_servers
+from vgchub.local.fingerprint import HOUSE
+from vgchub.local.ports import free_port
+from vgchub.local.site import Site, simulator
+from vgchub.local.supervisor import Supervisor
+
+OPEN_FILES = 65_536
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass
+class BenchSite:
+    """Running servers and an empty, migrated database, which this process's own Django sees; `start` adds the processes."""
+
+    servers: Embedded
+    site: Site
+    folder: Path
+    _static: bool = field(default=False, init=False)
+
+    @property
+    def supervisor(self) -> Supervisor:
+        return self.servers.supervisor
+
+    @property
+    def port(self) -> int:
+        return self.site.port
+
+    def start(self, *names: str) -> None:
+        """Start some of web, live, clock, worker, beat, in one group, and wait until they answer."""
+        if "web" in names and not self._static:
+            self.manage("collectstatic", "--noinput", "--verbosity=0")
+            self._static = True
+        self.start_specs(*(getattr(self.site, name)() for name in names))
+
+    def start_specs(self, *specs: Spec) -> None:
+        self.supervisor.start(*specs)
+
+    def start_stripe(self) -> None:
+        """The simulator, before the processes that ask it."""
+        port = int(self.site.environment["STRIPE_API_BASE"].rsplit(":", 1)[1])
+        self.start_specs(simulator(port=port, folder=self.folder))
+
+    def stop_last(self) -> None:
+        """Stop the group that was started last."""
+        self.supervisor.stop_last()
+
+    def child(self, name: str) -> Child:
+        """One of the running processes, postgres and valkey among them."""
+        return self.supervisor.child(name)
+
+    def manage(self, *argv: str) -> None:
+        """Run `manage.py ...` in a process of its own."""
+        command, environment = self.site.step(*argv)
+        subprocess.run(command, env={**os.environ, **environment}, cwd=HOUSE, check=True, stdout=sys.stderr)  # noqa: S603
+
+    def cpu_seconds(self) -> dict[str, float]:
+        """By process, the CPU that it and all that it ever started have used so far, in seconds; Linux only, else empty."""
+        if not Path("/proc/self/stat").exists():
+            return {}
+        children = _children()
+        return {
+            child.spec.name: sum(_ticks(pid) for pid in _tree(child.pid, children)) / TICKS
+            for group in self.supervisor.groups
+            for child in group
+        }
+
+    def settle(self) -> None:
+        """Plan by true figures, and have what was prepared behind us: not in the measurement's own writes."""
+        from django.db import connection  # noqa: PLC0415  Django is set up by now
+
+        with connection.cursor() as cursor:
+            cursor.execute("VACUUM ANALYZE")
+            cursor.execute("CHECKPOINT")
+
+    def violations(self) -> list[str]:
+        """Every exception to what must be true, once the history is sealed (as beat has it done every 10 s)."""
+        from reports.invariants import violations  # noqa: PLC0415
+        from reports.services import seal_history  # noqa: PLC0415
+
+        say("Asking whether everything is as it must be")
+        for _block in range(2):  # the first only notes how far it could see
+            seal_history()
+        return violations()
+
+
+@contextmanager
+def bench_site() -> Iterator[BenchSite]:
+    """PostgreSQL and Valkey as bin/run starts them, durable, with the site's tables; Django is set up in this process too."""
+    _raise_limit_of_open_files()
+    with tempfile.TemporaryDirectory(prefix="vgchub-bench-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)  # PostgreSQL may run as another user
+        with embedded_servers(folder, say=say) as servers:
+            servers.postgres.make_database("vgchub")
+            site = Site(port=free_port(), live_port=free_port(), folder=folder, environment={})
+            site.environment.update(_production(servers, site))
+            os.environ.update({**site.environment, "PROCESS": "command"})
+            say("Making the tables")
+            BenchSite(servers, site, folder).manage("migrate", "--verbosity=0")
+            import django  # noqa: PLC0415  it needs the servers' addresses
+
+            django.setup()
+            yield BenchSite(servers, site, folder)
+
+
+def _production(servers: Embedded, site: Site) -> dict[str, str]:
+    """What settings.py reads, as production has it, but for TLS and the world outside, of which there is none here."""
+    return {
+        "DJANGO_SETTINGS_MODULE": "vgchub.settings",
+        "DATABASE_URL": servers.postgres.url("vgchub"),
+        "REDIS_URL": servers.valkey.url(0),
+        "SECRET_KEY": secrets.token_hex(32),
+        "DEBUG": "0",
+        "LOCAL_MODE": "0",
+        "SITE_URL": site.url,
+        "LIVE_URL": f"ws://127.0.0.1:{site.live_port}",
+        "TRUSTED_PROXIES": "1",  # so that players come from an address each
+        "STATIC_ROOT": str(site.folder / "static"),
+        "EMAIL_URL": "dummymail://",
+        "DRAW_ENTROPY": "COMMIT_REVEAL",
+        "STRIPE_SECRET_KEY": "sk_test_" + secrets.token_hex(24),
+        "STRIPE_API_BASE": f"http://127.0.0.1:{free_port()}",
+        "STRIPE_WEBHOOK_SECRET": "whsec_" + secrets.token_hex(24),
+        "LOG_LEVEL": "WARNING",
+        "PYTHONWARNINGS": "ignore",
+    }
+
+
+def _raise_limit_of_open_files() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    with suppress(ValueError, OSError):  # macOS has a limit of its own below the hard one
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _children() -> dict[int, list[int]]:
+    """All processes of the machine by the one that started them."""
+    found: dict[int, list[int]] = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit() and (fields := _stat(int(folder.name))):
+            found.setdefault(int(fields[1]), []).append(int(folder.name))
+    return found
+
+
+def _tree(pid: int, children: dict[int, list[int]]) -> Iterator[int]:
+    yield pid
+    for child in children.get(pid, ()):
+        yield from _tree(child, children)
+
+
+def _ticks(pid: int) -> int:
+    """Clock ticks of the process, and of its children that have ended."""
+    return sum(map(int, _stat(pid)[11:15]))
+
+
+def _stat(pid: int) -> Sequence[str]:
+    """The fields of /proc/PID/stat after the name; none if the process is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ()

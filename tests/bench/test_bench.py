@@ -1,0 +1,62 @@
+"""bin/bench measures, prints its figures as JSON at the end, and fails on what must never be."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bench import __main__ as bench
+from bench import commands, report
+from vgchub.local.fingerprint import HOUSE
+
+
+def run(*argv: str) -> dict[str, Any]:
+    """The figures of `bin/bench ...`, on servers of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", *argv], cwd=HOUSE, capture_output=True, text=True, check=False, timeout=240
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+@pytest.mark.slow
+def test_a_draw_is_measured() -> None:
+    figures = run("draw", "--entries", "100")
+    assert figures["entries"] == 100
+    assert figures.keys() >= {"seal_s", "rank_s", "draw_s", "bundle_s", "total_s", "verify_s", "peak_mb"}
+
+
+def test_figures_come_as_a_table_and_then_as_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
+    report.show("joins", {"rate": 712.4, "cpu": {"web": 1.2}})
+    *table, last = capsys.readouterr().out.splitlines()
+    assert json.loads(last) == {"rate": 712.4, "cpu": {"web": 1.2}}
+    assert [line.split() for line in table[2:]] == [["rate", "712.40"], ["cpu"], ["web", "1.20"]]
+
+
+@pytest.mark.parametrize(("found", "code"), [([], 0), (["I1: 3 seats too many"], 1)])
+def test_a_broken_invariant_fails_it_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], found: list[str], code: int
+) -> None:
+    @contextmanager
+    def site() -> Iterator[Any]:
+        yield SimpleNamespace(violations=lambda: found)
+
+    monkeypatch.setattr(bench, "bench_site", site)
+    monkeypatch.setattr(bench, "import_module", lambda _name: SimpleNamespace(measure=lambda _site, _options: {"n": 1}))
+    monkeypatch.setattr(sys, "argv", ["bin/bench", "draw"])
+    assert bench.main() == code
+    captured = capsys.readouterr()
+    assert json.loads(captured.out.splitlines()[-1]) == {"n": 1}
+    assert captured.err.count("\n") == code
+
+
+def test_a_number_out_of_range_is_refused_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        commands.parser().parse_args(["draw", "--entries", "0"])
+    assert "'0' is not a number from 1 to" in capsys.readouterr().err
