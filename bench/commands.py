@@ -45,6 +45,10 @@ def choice(name: str, choices: tuple[str, ...], text: str) -> Option:
 
 
 COMMANDS: dict[str, Command] = {
+    "bare": Command(
+        "the yardstick: a view without middleware that does one INSERT",
+        (number("--requests", 20_000, "how many are sent"),),
+    ),
     "draw": Command(
         "seal, draw, publish and verify a draw of so many entries",
         (

@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import uvloop
 
@@ -62,8 +62,7 @@ class Connection(asyncio.Protocol):
         self._answer: asyncio.Future[Answer] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  it is TCP
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
 
     def ask(self, sent: bytes) -> asyncio.Future[Answer]:
         """Send a request. The future raises ConnectionError if the connection breaks before the answer is whole."""
