@@ -16,7 +16,7 @@ from payments.forms import CancelForm
 from payments.models import Payment
 from registrations.models import QueueEntry
 from registrations.rules import State
-from registrations.services.joining import own_entry
+from registrations.services.leaving import own_entry
 
 
 class SignedInRequest(HttpRequest):

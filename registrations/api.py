@@ -3,7 +3,6 @@
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
-from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
@@ -13,7 +12,7 @@ from rest_framework.views import APIView
 from accounts.models import Player
 from lottery.chances import in_draw
 from payments.services import start_payment
-from registrations import limits, services
+from registrations import services
 from registrations.models import QueueEntry
 from registrations.serializers import (
     EntrySerializer,
@@ -23,10 +22,10 @@ from registrations.serializers import (
     TakeUpSerializer,
 )
 from registrations.standing import standings
-from tournaments.models import Tournament
+from registrations.views import joinable
 from tournaments.queries import database_now
 from vgchub.api import Pages, refusals
-from vgchub.ratelimit import address_prefix, client_address
+from vgchub.ratelimit import Source
 
 
 @extend_schema_view(
@@ -51,12 +50,14 @@ class Join(APIView):
         responses={200: EntrySerializer(many=True), **refusals(400, 401, 404, 409, 429)},
     )
     def post(self, request: Request, slug: str) -> Response:
-        tournament = get_object_or_404(Tournament.objects.published(database_now()), slug=slug)
         form = JoinSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        players = list(dict.fromkeys(form.validated_data["players"]))
-        limits.take_join(request.user, players, address_prefix(client_address(request)))  # type: ignore[arg-type]
-        entries = services.join_queue(account=request.user, tournament=tournament, player_ids=players)  # type: ignore[arg-type]
+        entries = services.join_queue(
+            account=request.user,  # type: ignore[arg-type]
+            tournament=joinable(slug),
+            player_ids=list(dict.fromkeys(form.validated_data["players"])),
+            source=Source.of(request),
+        )
         return Response(EntrySerializer(entries, many=True).data)
 
 

@@ -1,28 +1,26 @@
 """What a join needs: which of the account's players."""
 
-from typing import Any
-
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Player, User
+
+class PlayerKeys(forms.TypedMultipleChoiceField):
+    """Keys of players, each once. Whose they are, and whether they are there, is the service's question."""
+
+    def valid_value(self, value: str) -> bool:
+        return value.isascii() and value.isdecimal() and len(value) < 19  # of 64 bits
 
 
 class JoinForm(forms.Form):
-    """Chooses among the account's own players."""
+    """Says who is to join."""
 
-    players = forms.ModelMultipleChoiceField(
-        queryset=Player.objects.none(),
-        label=_("Who plays?"),
-        widget=forms.CheckboxSelectMultiple,
-        error_messages={"required": _("Choose at least one player.")},
+    players = PlayerKeys(
+        coerce=int,
+        error_messages={
+            "required": _("Choose at least one player."),
+            "invalid_choice": _("Choose among your own players."),
+        },
     )
 
-    def __init__(self, *args: Any, account: User, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        field = self.fields["players"]
-        assert isinstance(field, forms.ModelMultipleChoiceField)  # noqa: S101  it stands five lines above
-        field.queryset = Player.objects.of(account)
-
     def player_ids(self) -> list[int]:
-        return [player.pk for player in self.cleaned_data["players"]]
+        return list(dict.fromkeys(self.cleaned_data["players"]))

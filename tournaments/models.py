@@ -83,7 +83,7 @@ def default_entropy() -> str:
     return str(settings.DRAW_ENTROPY)
 
 
-@pghistory.track()
+@pghistory.track(exclude=["rules_version"])
 class Tournament(models.Model):
     """A tournament and the rules by which its seats are given out.
 
@@ -192,6 +192,8 @@ class Tournament(models.Model):
     )
     emergency_contact = models.CharField(_("emergency contact"), max_length=120, blank=True)
     message = models.TextField(_("message to those waiting"), blank=True, max_length=500)
+    # Counts the changes of this row and of its divisions and groups: whoever remembers them can tell whether they still hold.
+    rules_version = models.PositiveIntegerField(default=0, db_default=0, editable=False)
 
     objects = TournamentQuerySet.as_manager()
 
@@ -254,6 +256,12 @@ class Tournament(models.Model):
             ),
         ]
         triggers = [
+            pgtrigger.Trigger(
+                name="counts_its_changes",
+                operation=pgtrigger.Update,
+                when=pgtrigger.Before,
+                func="NEW.rules_version := OLD.rules_version + 1; RETURN NEW;",
+            ),
             # Cancelling and ending are for good: nobody was told otherwise.
             pgtrigger.Protect(
                 name="cancelled_for_good",
@@ -316,6 +324,9 @@ class Tournament(models.Model):
             cancelled_at=self.cancelled_at,
         )
 
+    def is_published(self, now: datetime) -> bool:
+        return self.published_at is not None and self.published_at <= now
+
     def phase(self, now: datetime, *, early_minutes: int = 0) -> rules.Phase:
         return rules.phase(self.times(early_minutes=early_minutes), now)
 
@@ -357,7 +368,8 @@ class Division(models.Model):
                 operation=pgtrigger.Insert
                 | pgtrigger.Delete
                 | triggers.update_of("tournament_id", "code", "born_from", "born_to")
-            )
+            ),
+            triggers.counts_as_a_change(),
         ]
 
     def __str__(self) -> str:
@@ -406,7 +418,7 @@ class PriorityGroup(models.Model):
             models.UniqueConstraint(fields=["id", "tournament"], name="prioritygroup_with_its_tournament"),
             models.CheckConstraint(condition=Q(tickets__gte=1, tickets__lte=64), name="prioritygroup_tickets_1_to_64"),
         ]
-        triggers = [triggers.frozen_with_entries()]
+        triggers = [triggers.frozen_with_entries(), triggers.counts_as_a_change()]
 
     def __str__(self) -> str:
         return self.name

@@ -6,30 +6,68 @@ from datetime import datetime
 
 from django.contrib.auth.models import AnonymousUser
 from django.db import connection
-from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
+from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery, prefetch_related_objects
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 
 from accounts.models import Player, User
 from tournaments import rules
-from tournaments.models import Organization, PriorityGroup, PriorityMember, Seat, Tournament
+from tournaments.models import Division, Organization, PriorityGroup, PriorityMember, Seat, Tournament
 
 
 @dataclass(frozen=True)
 class EntryRules:
-    """What decides where a player of a tournament belongs, and how often one may try."""
+    """What decides where a player of a tournament belongs and how often one may try, as of its `rules_version`."""
 
+    tournament: Tournament
     divisions: tuple[rules.DivisionBounds, ...]
     groups: tuple[rules.Group, ...]
     limits: rules.JoinLimits
 
+    def division(self, pk: int) -> Division:
+        """The division of this key, which is of this tournament."""
+        return next(one for one in self.tournament.divisions.all() if one.pk == pk)
+
 
 def entry_rules(tournament: Tournament) -> EntryRules:
     """The divisions and groups of a tournament as plain values (two queries)."""
+    prefetch_related_objects([tournament], "divisions", "groups")
     return EntryRules(
+        tournament,
         divisions=tuple(division.bounds() for division in tournament.divisions.all()),
         groups=tuple(group.rule() for group in tournament.groups.all()),
         limits=tournament.join_limits,
     )
+
+
+_known: dict[str, EntryRules] = {}
+
+
+def known_entry_rules(slug: str) -> EntryRules:
+    """The rules as this process remembers them, without a query.
+
+    They may have changed since: whoever acts on them tests `rules_version` in the statement that acts, and if it has moved on
+    asks for `entry_rules_anew`. No message has to arrive for that, and none can be lost.
+
+    Raises:
+        Tournament.DoesNotExist
+    """
+    return _known.get(slug) or entry_rules_anew(slug)
+
+
+def entry_rules_anew(slug: str) -> EntryRules:
+    """The rules as they are now; those of a published tournament are remembered.
+
+    The version is read before what it counts: rules that change in between are newer than their version, and are found out.
+
+    Raises:
+        Tournament.DoesNotExist
+    """
+    _known.pop(slug, None)
+    entry = entry_rules(Tournament.objects.get(slug=slug))
+    if entry.tournament.is_published(timezone.now()):
+        _known[slug] = entry
+    return entry
 
 
 def memberships(players: Iterable[Player], tournament: Tournament) -> dict[int, frozenset[int]]:

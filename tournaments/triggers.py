@@ -1,4 +1,8 @@
-"""What stands still for a draw: its rules from when entries open, its seats and times between sealing and drawing."""
+"""What the database itself does when the rules of a tournament change.
+
+It counts the change, and refuses it while a draw needs things as they are: rules from when entries open, seats and times between
+sealing and drawing.
+"""
 
 from typing import Any
 
@@ -31,6 +35,20 @@ OF_SEAT = "(SELECT d.tournament_id FROM tournaments_division d WHERE d.id = coal
 def sealed_until_drawn(tournament: str, operation: Any = ANY, of: tuple[str, ...] = ()) -> Any:
     """Refuses `operation` (where it changes one of the fields `of`) between sealing and drawing."""
     return _refuses("sealed_until_drawn", f"t.id = {tournament} AND {SEALED}", "entries are sealed", operation, of)
+
+
+def counts_as_a_change() -> Any:
+    """A change of this row is one of its tournament, whose `rules_version` counts it."""
+    return pgtrigger.Trigger(
+        name="counts_as_a_change",
+        operation=ANY,
+        when=pgtrigger.After,
+        func="""
+            UPDATE tournaments_tournament SET rules_version = rules_version + 1
+            WHERE id IN (NEW.tournament_id, OLD.tournament_id);
+            RETURN NULL;
+        """,
+    )
 
 
 def _refuses(name: str, condition: str, reason: str, operation: Any, of: tuple[str, ...]) -> Any:

@@ -1,11 +1,39 @@
 """Who is asking: the address that limits are counted on."""
 
+import hashlib
+import hmac
+from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from django.conf import settings
 from django.http import HttpRequest
 
 UNKNOWN_ADDRESS = "0.0.0.0"  # noqa: S104  a place-holder for limits, nothing listens on it
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a request came from: an address prefix (see `address_prefix`), and what the browser or program calls itself."""
+
+    prefix: str
+    device: str = ""
+
+    @classmethod
+    def of(cls, request: HttpRequest) -> "Source":
+        return cls(address_prefix(client_address(request)), request.META.get("HTTP_USER_AGENT", ""))
+
+    @property
+    def address_hash(self) -> str:
+        return _keyed_hash(self.prefix)
+
+    @property
+    def device_hash(self) -> str:
+        return _keyed_hash(self.device)
+
+
+def _keyed_hash(text: str) -> str:
+    """A hash that tells equal values apart from others, and nothing else, without our key."""
+    return hmac.new(settings.SECRET_KEY.encode(), text.encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def client_address(request: HttpRequest) -> str:

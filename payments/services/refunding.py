@@ -20,7 +20,7 @@ from payments.tasks import carry_out_refund
 from registrations import rules as entries
 from registrations.models import QueueEntry
 from registrations.services import NotInQueueError, cancel_entry
-from registrations.services.joining import own_entry
+from registrations.services.leaving import own_entry
 from tournaments.queries import database_now
 from vgchub.celery import wake_on_commit
 from vgchub.errors import RefusedError

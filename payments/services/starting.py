@@ -16,7 +16,7 @@ from payments.services.locking import lock_entry
 from registrations import rules as entries
 from registrations.models import QueueEntry
 from registrations.services import OfferOverError, take_up_offer
-from registrations.services.joining import own_entry
+from registrations.services.leaving import own_entry
 from tournaments.queries import database_now
 from vgchub.errors import RefusedError
 from vgchub.pages import absolute

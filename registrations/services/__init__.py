@@ -3,6 +3,16 @@
 Lock order: tournament, entries by id, seats, payment. No network call while a lock is held.
 """
 
+from registrations.services.errors import (
+    CancelledError,
+    ClosedError,
+    EntryNotFoundError,
+    FullError,
+    NotEligibleError,
+    NotInQueueError,
+    NotOpenYetError,
+    PlayerNotFoundError,
+)
 from registrations.services.holding import (
     OfferOverError,
     cancel_entry,
@@ -13,20 +23,8 @@ from registrations.services.holding import (
     take_up_offer,
     waive_fee,
 )
-from registrations.services.joining import (
-    CancelledError,
-    ClosedError,
-    EntryNotFoundError,
-    FullError,
-    NotEligibleError,
-    NotInQueueError,
-    NotOpenYetError,
-    PlayerNotFoundError,
-    join_queue,
-    leave_queue,
-    own_entry,
-    step_back_in,
-)
+from registrations.services.joining import join_queue
+from registrations.services.leaving import leave_queue, own_entry, step_back_in
 from registrations.services.offering import (
     NoFreeSeatError,
     NotReadyError,

@@ -12,7 +12,8 @@ from accounts.models import User
 from registrations.models import Notice, QueueEntry
 from registrations.rules import CARD_RETRY_MINUTES, State
 from registrations.services import notices
-from registrations.services.joining import NotInQueueError, any_entry, own_entry
+from registrations.services.errors import NotInQueueError
+from registrations.services.leaving import any_entry, own_entry
 from registrations.services.offering import lapse
 from tournaments.models import Tournament
 from tournaments.queries import database_now

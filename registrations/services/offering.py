@@ -14,7 +14,8 @@ from registrations import rules
 from registrations.models import Notice, QueueEntry, QueueEntryQuerySet
 from registrations.rules import State
 from registrations.services import notices
-from registrations.services.joining import NotInQueueError, any_entry
+from registrations.services.errors import NotInQueueError
+from registrations.services.leaving import any_entry
 from tournaments.models import Seat, Tournament
 from tournaments.queries import database_now
 from tournaments.rules import Phase

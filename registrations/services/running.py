@@ -14,7 +14,8 @@ from accounts.rules import PlayerFacts
 from registrations.models import Heartbeat, Notice, QueueEntry, QueueEntryQuerySet
 from registrations.rules import State
 from registrations.services import notices
-from registrations.services.joining import CancelledError, NotInQueueError, any_entry
+from registrations.services.errors import CancelledError, NotInQueueError
+from registrations.services.leaving import any_entry
 from registrations.services.offering import add_time
 from tournaments import rules
 from tournaments.models import Division, Seat, Tournament

@@ -6,7 +6,7 @@ import pytest
 
 from lottery.models import DrawQuerySet
 from lottery.services import running, sealing
-from registrations.services import joining, offering
+from registrations.services import joining, leaving, offering
 from reports.invariants import violations
 from tournaments.models import TournamentQuerySet
 
@@ -37,10 +37,10 @@ def without_row_lock(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def without_shared_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Joining and stepping back in read the tournament's row without holding it."""
-    for name in ("JOIN", "STEP_BACK_IN"):
-        statement = getattr(joining, name)
+    for service, name in ((joining, "JOIN"), (leaving, "STEP_BACK_IN")):
+        statement = getattr(service, name)
         assert "FOR KEY SHARE" in statement
-        monkeypatch.setattr(joining, name, statement.replace("FOR KEY SHARE", ""))
+        monkeypatch.setattr(service, name, statement.replace("FOR KEY SHARE", ""))
 
 
 @pytest.fixture

@@ -77,10 +77,11 @@ def test_join_queue_whose_way_was_barred_by_an_entry_that_then_ended_tries_again
 ) -> None:
     old, insert = make_entry(make_tournament()), joining._insert
 
-    def insert_while_another_tab_leaves(*args: Any) -> None:
-        insert(*args)
+    def insert_while_another_tab_leaves(*args: Any) -> dict[int, QueueEntry]:
+        inserted = insert(*args)
         if QueueEntry.objects.live().get() == old:
             Actor(leaves(old)).result()
+        return inserted
 
     monkeypatch.setattr(joining, "_insert", insert_while_another_tab_leaves)
     [new] = joins(old.tournament, old.player)()

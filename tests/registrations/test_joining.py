@@ -1,5 +1,6 @@
 """Getting into the line: who may, when, with what place, and what everybody else is told."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -23,7 +24,9 @@ from tests.builders import (
     now,
 )
 from tournaments.models import Tournament
+from tournaments.queries import EntryRules
 from vgchub.errors import RefusedError
+from vgchub.ratelimit import Source
 
 pytestmark = pytest.mark.django_db
 
@@ -63,14 +66,13 @@ def test_join_queue_puts_a_player_at_the_end_of_the_line() -> None:
 
 def test_join_queue_keeps_only_hashes_of_where_it_came_from() -> None:
     alice = make_player()
+    source = Source("192.0.2.7", "Netscape 4")
     [entry] = services.join_queue(
-        account=alice.account,
-        tournament=make_tournament(),
-        player_ids=[alice.pk],
-        address_hash="a" * 32,
-        device_hash="b" * 32,
+        account=alice.account, tournament=make_tournament(), player_ids=[alice.pk], source=source
     )
-    assert (entry.address_hash, entry.device_hash) == ("a" * 32, "b" * 32)
+    assert (entry.address_hash, entry.device_hash) == (source.address_hash, source.device_hash)
+    assert re.fullmatch("[0-9a-f]{32}", entry.address_hash)
+    assert entry.address_hash != entry.device_hash
 
 
 @pytest.mark.parametrize("state", LIVE)
@@ -118,9 +120,9 @@ def test_join_queue_asks_the_database_no_more_for_three_players_than_for_one(
     tournament, guardian = make_tournament(divisions=("junior", "masters")), make_user()
     children = [make_player(guardian, division="junior") for _ in range(3)]
     grown_up = make_player()
-    with django_assert_num_queries(7):  # players, divisions, groups; savepoint, INSERT, read, release
+    with django_assert_num_queries(5):  # players; what is remembered from now on: tournament, divisions, groups; INSERT
         join(tournament, grown_up)
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(2):  # players, INSERT
         join(tournament, *children)
 
 
@@ -223,13 +225,13 @@ def test_join_queue_a_millisecond_early_is_not_told_that_registration_has_closed
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Registration opens after the INSERT found it closed, and before the reason is read."""
-    tournament, read_reason = make_tournament(opens_in=HOUR), joining._refusal
+    tournament, read_anew = make_tournament(opens_in=HOUR), joining.entry_rules_anew
 
-    def open_then_read(*args: Any) -> RefusedError | None:
+    def open_then_read(slug: str) -> EntryRules:
         Tournament.objects.filter(pk=tournament.pk).update(opens_at=F("opens_at") - 2 * HOUR)
-        return read_reason(*args)
+        return read_anew(slug)
 
-    monkeypatch.setattr(joining, "_refusal", open_then_read)
+    monkeypatch.setattr(joining, "entry_rules_anew", open_then_read)
     [entry] = join(tournament, make_player())
     assert entry.state == State.WAITING
 
