@@ -71,12 +71,7 @@ class Clock:
             self._serve(tournament_id)
         if time.monotonic() - self.published_at >= PUBLISH_SECONDS:
             self.published_at = time.monotonic()
-            try:
-                led = _while_leading(PUBLISH_LOCK, 0, self._publish)
-            except RedisError:
-                logger.warning("Redis is away; the line is published once it is back")
-                return
-            self.led_publishing = led
+            self._publish()
 
     def _beat(self) -> None:
         """Before anything can lapse: what was lost while no clock ticked is given back."""
@@ -96,8 +91,17 @@ class Clock:
             logger.exception("Tournament %s can't be served", tournament_id)
 
     def _publish(self) -> None:
+        led = False
+        try:
+            led = _while_leading(PUBLISH_LOCK, 0, self._publish_moves)
+        except RedisError:
+            logger.warning("Redis is away; the line is published once it is back")
+        finally:
+            self.led_publishing = led
+
+    def _publish_moves(self) -> None:
         if not self.led_publishing:
-            # Another clock published since: what is in memory here is old.
+            # Another clock published since, or this one broke off: what is in memory may not be what was published.
             self.publisher.forget()
         self.publisher.publish_moves()
 

@@ -1,58 +1,45 @@
 """The sockets of the live page and of a tournament's page."""
 
-import json
-from typing import Any
+from collections.abc import Iterable
 from urllib.parse import parse_qs, urlsplit
 
-from channels.generic.websocket import AsyncWebsocketConsumer
+from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, WebSocketScope
 from django.conf import settings
 
 from registrations import passes
-from registrations.hub import hub
-from vgchub.live import account_group
+from registrations.hub import Socket, hub
+from vgchub.live_worker import WRITE
 
 POLICY_VIOLATION = 4403
 GOING_AWAY = 4404
 
 
-class LineConsumer(AsyncWebsocketConsumer):
-    """Sends the line as it moves, and what concerns the pass's own account. It listens to nothing."""
+async def line(scope: WebSocketScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    """Sends the line as it moves, and what concerns the pass's own account. It listens to nothing, and asks no database.
 
-    tournament_id: int | None = None
-
-    async def connect(self) -> None:
-        query = parse_qs(self.scope["query_string"].decode("latin-1"))
-        socket_pass = passes.read(query.get("pass", [""])[0])
-        if socket_pass is None or not own_origin(self.scope["headers"]):
-            await self.close(POLICY_VIOLATION)
-            return
-        await self.accept()
-        if socket_pass.account_id is not None:
-            await self.channel_layer.group_add(account_group(socket_pass.account_id), self.channel_name)
-            self.groups = [account_group(socket_pass.account_id)]
-        self.tournament_id = socket_pass.tournament_id
-        await hub.join(socket_pass.tournament_id, self.send_text, socket_pass.blocks)
-
-    async def disconnect(self, code: int) -> None:  # noqa: ARG002  Channels' signature
-        if self.tournament_id is not None:
-            hub.leave(self.tournament_id, self.send_text)
-
-    async def send_text(self, text: str) -> None:
-        await self.send(text_data=text)
-
-    async def account_message(self, event: dict[str, Any]) -> None:
-        """A message for this account alone (`vgchub.live.tell_on_commit`)."""
-        await self.send(text_data=json.dumps(event["message"]))
+    A function rather than one of Channels' classes: those cost each socket a thread's turn and a task of its own.
+    """
+    query = parse_qs(scope["query_string"].decode("latin-1"))
+    owner = passes.read(query.get("pass", [""])[0])
+    if owner is None or not own_origin(scope["headers"]):
+        await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": None})
+        return
+    await send({"type": "websocket.accept", "subprotocol": None, "headers": ()})
+    socket = Socket(owner, scope["extensions"][WRITE])  # type: ignore[typeddict-item, index]
+    try:
+        await hub.join(socket)
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+    finally:
+        hub.leave(socket)
 
 
-class UnknownConsumer(AsyncWebsocketConsumer):
+async def unknown(scope: WebSocketScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:  # noqa: ARG001
     """Any other address: closed with a word instead of a traceback."""
-
-    async def connect(self) -> None:
-        await self.close(GOING_AWAY)
+    await send({"type": "websocket.close", "code": GOING_AWAY, "reason": None})
 
 
-def own_origin(headers: list[tuple[bytes, bytes]]) -> bool:
+def own_origin(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     """Whether the page that opens the socket is one of ours. A client that is no browser sends no Origin, and no cookies."""
     origin = dict(headers).get(b"origin")
     if origin is None:

@@ -1,87 +1,160 @@
-"""One subscription per tournament and live process; one text, encoded once, written to all its sockets."""
+"""The sockets of one live process: one subscription per tournament; one text, encoded once, written to all of them.
+
+What a socket is greeted with is in memory, so that ten thousand that come back at once ask nobody for anything.
+"""
 
 import asyncio
-import contextlib
+import json
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
 from redis import asyncio as aioredis
 from redis.exceptions import RedisError
 
+from registrations.passes import Pass
 from registrations.publisher import line_key, moved_text
-from vgchub.live import tournament_channel
+from vgchub.live import accounts_channel, compact, tournament_channel
+from vgchub.live_worker import Write, encoded
 
 logger = logging.getLogger(__name__)
 
-Send = Callable[[str], Awaitable[None]]
-
 RECONNECT_SECONDS = 1.0
+WRITTEN_AT_ONCE = 500  # sockets, before others get their turn
+
+
+@dataclass(eq=False)
+class Socket:
+    """An open socket, whom it belongs to, and how to write an encoded text to it."""
+
+    owner: Pass
+    write: Write
+
+
+@dataclass(eq=False)
+class Room:
+    """A tournament as this process knows it: its sockets and the line as last heard.
+
+    `greetings` are encoded texts by the blocks that they hold, kept until the line moves.
+    """
+
+    sockets: set[Socket] = field(default_factory=set)
+    head: Any = None  # None until it is known
+    blocks: dict[str, str] = field(default_factory=dict)
+    greetings: dict[tuple[str, ...], bytes] = field(default_factory=dict)
+
+    def learn(self, head: Any, blocks: dict[str, str]) -> None:
+        self.head = head
+        self.blocks |= blocks
+        self.greetings.clear()
+
+    def greet(self, sockets: Iterable[Socket]) -> None:
+        """Write them the line with the blocks that their passes name; nothing while it isn't known."""
+        if self.head is None:
+            return
+        for socket in sockets:
+            names = socket.owner.blocks
+            if names not in self.greetings:
+                found = {name: self.blocks.get(name, "") for name in names}
+                self.greetings[names] = encoded(moved_text(compact(self.head), found))
+            socket.write(self.greetings[names])
 
 
 class Hub:
-    """The sockets of one live process, by tournament."""
+    """The sockets of one live process, by tournament and by account."""
 
     def __init__(self) -> None:
-        self.sockets: dict[int, set[Send]] = defaultdict(set)
+        self.rooms: dict[int, Room] = {}
+        self.accounts: dict[int, set[Socket]] = defaultdict(set)
         self.listener: asyncio.Task[None] | None = None
         self.redis: aioredis.Redis | None = None
-        self.pubsub: aioredis.client.PubSub | None = None
+        self.pubsub: aioredis.client.PubSub | None = None  # while it is connected
 
-    async def join(self, tournament_id: int, send: Send, blocks: tuple[str, ...]) -> None:
-        """Add a socket and send it the latest line with the blocks it asks for."""
-        first = not self.sockets[tournament_id]
-        self.sockets[tournament_id].add(send)
+    async def join(self, socket: Socket) -> None:
+        """Add a socket; it is written the latest line now, or as soon as it is known."""
+        tournament_id = socket.owner.tournament_id
+        is_new = tournament_id not in self.rooms
+        room = self.rooms.setdefault(tournament_id, Room())
+        room.sockets.add(socket)
+        if socket.owner.account_id is not None:
+            self.accounts[socket.owner.account_id].add(socket)
         if self.listener is None:
             self.listener = asyncio.create_task(self._listen())
-        elif first:
-            with contextlib.suppress(RedisError, OSError):
-                await self._subscribe(tournament_id)
-        await self._greet(tournament_id, send, blocks)
+        elif is_new and self.pubsub is not None:
+            try:
+                await self.pubsub.subscribe(tournament_channel(tournament_id))
+            except (RedisError, OSError):
+                logger.warning("Redis is away; tournament %s is subscribed to once it is back", tournament_id)
+        room.greet([socket])
 
-    def leave(self, tournament_id: int, send: Send) -> None:
+    def leave(self, socket: Socket) -> None:
         """Remove a socket. The subscription stays: it costs one text a second at most."""
-        self.sockets[tournament_id].discard(send)
-
-    async def _greet(self, tournament_id: int, send: Send, blocks: tuple[str, ...]) -> None:
-        try:
-            asked: Any = self._client().hmget(line_key(tournament_id), ["head", *blocks])
-            head, *bitmaps = await asked
-        except (RedisError, OSError):
-            return  # the page has what it was rendered with; the next move brings the rest
-        if head:
-            found = {name: text.decode() for name, text in zip(blocks, bitmaps, strict=True) if text}
-            await send(moved_text(head.decode(), dict.fromkeys(blocks, "") | found))
-
-    def _client(self) -> aioredis.Redis:
-        if self.redis is None:
-            self.redis = aioredis.Redis.from_url(settings.REDIS_URL, socket_timeout=None)
-        return self.redis
-
-    async def _subscribe(self, *tournament_ids: int) -> None:
-        if self.pubsub is not None and tournament_ids:
-            await self.pubsub.subscribe(*(tournament_channel(pk) for pk in tournament_ids))
+        self.rooms[socket.owner.tournament_id].sockets.discard(socket)
+        account_id = socket.owner.account_id
+        if account_id is not None:
+            self.accounts[account_id].discard(socket)
+            if not self.accounts[account_id]:
+                del self.accounts[account_id]
 
     async def _listen(self) -> None:
-        """For ever; after Redis was away, subscribe again and greet nobody: the next move comes within seconds."""
+        """For ever; after Redis was away, everything is subscribed to again, and every socket greeted anew."""
+        self.redis = aioredis.Redis.from_url(settings.REDIS_URL, socket_timeout=None)
         while True:
             try:
-                self.pubsub = self._client().pubsub(ignore_subscribe_messages=True)
-                await self._subscribe(*self.sockets)
-                async for message in self.pubsub.listen():
-                    await self._pass_on(int(message["channel"].rsplit(b":", 1)[1]), message["data"].decode())
+                async with self.redis.pubsub() as pubsub:
+                    await pubsub.subscribe(accounts_channel(), *map(tournament_channel, self.rooms))
+                    self.pubsub = pubsub
+                    async for message in pubsub.listen():
+                        await self._hear(message)
             except (RedisError, OSError):
                 logger.warning("Redis is away; the sockets wait")
+            self.pubsub = None
             await asyncio.sleep(RECONNECT_SECONDS)
 
+    async def _hear(self, message: dict[str, Any]) -> None:
+        channel = message["channel"].decode()
+        if channel == accounts_channel():
+            if message["type"] == "message":
+                self._tell(json.loads(message["data"]))
+            return
+        tournament_id = int(channel.rsplit(":", 1)[1])
+        if message["type"] == "subscribe":
+            await self._load(tournament_id)
+        elif message["type"] == "message":
+            await self._pass_on(tournament_id, message["data"].decode())
+
+    def _tell(self, messages: list[tuple[int, str]]) -> None:
+        for account_id, text in messages:
+            # `get` makes no sets for accounts that are elsewhere.
+            for socket in self.accounts.get(account_id, ()):
+                socket.write(encoded(text))
+
+    async def _load(self, tournament_id: int) -> None:
+        """Learn the whole line once its moves are subscribed to; those that come meanwhile are heard after it."""
+        assert self.redis is not None  # noqa: S101  it listens
+        asked: Any = self.redis.hgetall(line_key(tournament_id))
+        found = {name.decode(): text.decode() for name, text in (await asked).items()}
+        head = found.pop("head", None)
+        room = self.rooms[tournament_id]
+        if head is not None:
+            room.blocks.clear()
+            room.learn(json.loads(head), found)
+            room.greet(tuple(room.sockets))
+
     async def _pass_on(self, tournament_id: int, text: str) -> None:
-        for count, send in enumerate(tuple(self.sockets[tournament_id])):
-            # A socket that is just closing must not keep the others waiting for their turn.
-            with contextlib.suppress(RuntimeError, OSError):
-                await send(text)
-            if count % 200 == 199:
+        told, room = json.loads(text), self.rooms[tournament_id]
+        if told["kind"] == "line":
+            if told["blocks"] is None:
+                await self._load(tournament_id)
+                return
+            room.learn(told["head"], told["blocks"])
+        frame = encoded(text)
+        for count, socket in enumerate(tuple(room.sockets), start=1):
+            socket.write(frame)
+            if count % WRITTEN_AT_ONCE == 0:
                 await asyncio.sleep(0)
 
 

@@ -74,13 +74,12 @@ class Line:
             del blocks[block]
         return True
 
-    def waiting(self, division_id: int) -> int:
-        return sum(
-            bits.bit_count()
-            for lane, blocks in self.lanes.items()
-            if lane.division_id == division_id
-            for bits in blocks.values()
-        )
+    def waiting_counts(self) -> dict[int, int]:
+        """Division id -> how many wait."""
+        counts: dict[int, int] = defaultdict(int)
+        for lane, blocks in self.lanes.items():
+            counts[lane.division_id] += sum(bits.bit_count() for bits in blocks.values())
+        return counts
 
     def head(self, division_id: int) -> list[dict[str, object]]:
         """The division's lanes in order: `[{lane, blocks: [[number, how many of the division stand before it], ...]}]`."""

@@ -1,14 +1,16 @@
 """Publishes the line: for each tournament at most once a second, and only when it moved.
 
 One process does it, the clock. What it knows is in memory and rebuilt from the database whenever it takes over; Redis holds the
-latest for whoever asks (`LineStore`), and passes each move on to the live processes.
+latest for whoever asks (`LineStore`), and passes each move on to the live processes. A tick costs a fixed number of statements;
+only tournaments in which something happened cost more.
 """
 
 import json
 import logging
 import time
-from collections import defaultdict, deque
-from datetime import timedelta
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
@@ -17,28 +19,30 @@ from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
 from registrations import queries
-from registrations.line import BLOCK, Flow, Lane, Line, bitmap, block_of, expected_seats, pack
+from registrations.line import Flow, Lane, Line, expected_seats, pack, unpack
 from tournaments.models import Tournament
 from tournaments.queries import database_now
 from vgchub import live
 
 logger = logging.getLogger(__name__)
 
-# Events become visible in the order of their commits, not of their numbers: those younger than this are read again.
+# Events become visible in the order of their commits, not of their numbers: so long they are looked for.
 IN_FLIGHT_SECONDS = 10
+# Who begins to follow the events may miss none that is in flight: it has one of so many last numbers.
+IN_FLIGHT_EVENTS = 10_000
+
 REBUILD_SECONDS = 300
+PACE_SECONDS = 10  # after so long the pace is counted anew though nothing moved: it forgets
 KEPT_SECONDS = 24 * 3600
 
-# More blocks than this are not asked for one by one: a draw touches them all.
+# More blocks than this are neither asked for one by one nor put into a text for all: a draw touches every one.
 MANY_BLOCKS = 32
 
 Touched = list[tuple[Lane, int, int]]
 
-# A change without a place may have taken it away (a draw was declared void): its block is null, for all of the tournament.
-TOUCHED = """
-SELECT tournament_id, floor(place / %s::numeric)::bigint, max(pgh_id) FROM registrations_queueentryevent
-WHERE pgh_id > %s AND (place IS NOT NULL OR pgh_label = 'update') GROUP BY 1, 2
-"""
+# Blocks of a tournament that something happened in; None stands for all of them.
+Blocks = set[int | None]
+EVERYTHING: Blocks = {None}
 
 
 def line_key(tournament_id: int) -> str:
@@ -50,97 +54,173 @@ def block_field(division_id: int, priority: int, block: int) -> str:
     return f"{division_id}:{priority}:{block}"
 
 
+# Both count events by what they touched: (tournament, block, whether all of its blocks may have changed). A change without a place
+# may have taken it away: a draw was declared void.
+OF_ENTRIES = """
+SELECT tournament_id, place >> 10, place IS NULL AND pgh_label = 'update', pgh_id > %(mark)s, count(*), max(pgh_id)
+FROM registrations_queueentryevent WHERE pgh_id > %(since)s GROUP BY 1, 2, 3, 4
+"""
+OF_SEATS = """
+SELECT tournament_id, NULL, false, pgh_id > %(mark)s, count(*), max(pgh_id)
+FROM tournaments_seatevent JOIN tournaments_division d ON d.id = division_id
+WHERE pgh_id > %(since)s GROUP BY 1, 2, 3, 4
+"""
+
+
+class Events:
+    """Says what the events touched that became visible since the last look, each of them once.
+
+    Those up to `mark` (older ones) and those after it are counted apart, and looked at again for as long as one may still be in
+    flight: a count that changed is something new.
+    """
+
+    def __init__(self, table: str, sql: str) -> None:
+        self.table, self.sql = table, sql
+        self.since: int | None = None
+        self.mark = 0
+        self.marked_at = 0.0
+        self.counts: dict[tuple[Any, ...], int] = {}
+
+    def touched(self) -> list[tuple[int, int | None, bool]]:
+        """(tournament id, block or None, whether all blocks may have changed)."""
+        with connection.cursor() as cursor:
+            if self.since is None:
+                cursor.execute(f"SELECT coalesce(max(pgh_id), 0) FROM {self.table}")  # noqa: S608  a constant
+                self.mark = cursor.fetchone()[0]
+                self.since, self.marked_at = self.mark - IN_FLIGHT_EVENTS, time.monotonic()
+            cursor.execute(self.sql, {"since": self.since, "mark": self.mark})
+            rows = cursor.fetchall()
+        counts = {(*what, newer): count for *what, newer, count, _last in rows}
+        new = {key[:3] for key, count in counts.items() if self.counts.get(key) != count}
+        self.counts = counts
+        if time.monotonic() - self.marked_at > IN_FLIGHT_SECONDS:
+            self._move_on(max((last for *_what, last in rows), default=self.mark))
+        return list(new)
+
+    def _move_on(self, last: int) -> None:
+        self.since, self.mark, self.marked_at = self.mark, max(last, self.mark), time.monotonic()
+        self.counts = {(*what, False): count for (*what, newer), count in self.counts.items() if newer}
+
+
+@dataclass
+class Followed:
+    """A tournament's line as it was last published."""
+
+    line: Line = field(default_factory=Line)
+    head: str = ""
+    said: tuple[object, ...] = ()  # of the tournament's own row
+    recount_at: float = 0.0  # monotonic time
+
+
 class LinePublisher:
     """Call `publish_moves` about once a second."""
 
     def __init__(self) -> None:
-        self.lines: dict[int, Line] = {}
-        self.heads: dict[int, str] = {}
-        self.seen: deque[tuple[float, int]] = deque()
-        self.rebuilt_at = 0.0
+        self.forget()
 
     def publish_moves(self) -> int:
         """Look at every tournament whose line may move; returns how many lines were published."""
-        if time.monotonic() - self.rebuilt_at > REBUILD_SECONDS:
-            self.forget()
-        # Read before the events: what is committed in between is published twice, and never missed.
-        touched = self._touched_blocks()
+        # Read before the tournaments: what is committed in between is published twice, and never missed.
+        touched = self._touched()
         now = database_now()
         soon = now + timedelta(hours=2)
-        tournaments = Tournament.objects.published(now).filter(
-            Q(opens_at__lt=soon) | Q(prequeue_opens_at__lt=soon), offers_end_at__gt=now - timedelta(hours=1)
+        tournaments = list(
+            Tournament.objects.published(now).filter(
+                Q(opens_at__lt=soon) | Q(prequeue_opens_at__lt=soon), offers_end_at__gt=now - timedelta(hours=1)
+            )
         )
-        return sum(self._publish(tournament, touched[tournament.pk]) for tournament in tournaments)
+        there = stored([tournament.pk for tournament in tournaments])
+        return sum(
+            self._publish(tournament, touched.get(tournament.pk), now, there=tournament.pk in there)
+            for tournament in tournaments
+        )
 
     def forget(self) -> None:
-        """Start anew from the database: another clock published meanwhile, or its time has come."""
-        self.lines.clear()
-        self.heads.clear()
+        """Start anew: another clock published meanwhile."""
+        self.followed: dict[int, Followed] = {}
+        self.events = (
+            Events("registrations_queueentryevent", OF_ENTRIES),
+            Events("tournaments_seatevent", OF_SEATS),
+        )
         self.rebuilt_at = time.monotonic()
 
-    def _touched_blocks(self) -> dict[int, set[int | None]]:
-        """Tournament id -> numbers of the blocks that an event of the last seconds was about; None is all of them."""
-        with connection.cursor() as cursor:
-            if not self.seen:
-                cursor.execute("SELECT coalesce(max(pgh_id), 0) FROM registrations_queueentryevent")
-                self.seen.append((time.monotonic(), cursor.fetchone()[0]))
-            since = self.seen[0][1]
-            cursor.execute(TOUCHED, [BLOCK, since])
-            rows = cursor.fetchall()
-        touched: dict[int, set[int | None]] = defaultdict(set)
-        for tournament_id, block, _last in rows:
-            touched[tournament_id].add(block)
-        now = time.monotonic()
-        self.seen.append((now, max((last for _t, _b, last in rows), default=since)))
-        while len(self.seen) > 1 and self.seen[1][0] < now - IN_FLIGHT_SECONDS:
-            self.seen.popleft()
+    def _touched(self) -> dict[int, Blocks]:
+        """Tournament id -> blocks that something happened in since the last time; none where it has no block."""
+        touched: dict[int, Blocks] = defaultdict(set)
+        for events in self.events:
+            for tournament_id, block, everything in events.touched():
+                touched[tournament_id] |= EVERYTHING if everything else {block} - EVERYTHING
+        if time.monotonic() - self.rebuilt_at > REBUILD_SECONDS:
+            self.rebuilt_at = time.monotonic()
+            touched |= dict.fromkeys(self.followed, EVERYTHING)
         return touched
 
-    def _publish(self, tournament: Tournament, blocks: set[int | None]) -> bool:
-        everything = tournament.pk not in self.lines or None in blocks or len(blocks) > MANY_BLOCKS
-        line = self.lines.setdefault(tournament.pk, Line())
-        touched = _read_blocks(
-            line, tournament, None if everything else {block for block in blocks if block is not None}
-        )
-        head = json.dumps(head_of(tournament, line), separators=(",", ":"))
-        store = LineStore(tournament.pk)
-        if not store.there():
-            # The first time, or Redis was flushed: everything is written again.
-            touched = [(lane, number, bits) for lane, all_ in line.lanes.items() for number, bits in all_.items()]
-        elif head == self.heads.get(tournament.pk) and not touched:
+    def _publish(self, tournament: Tournament, blocks: Blocks | None, now: datetime, *, there: bool) -> bool:
+        """Publish the tournament's line if it moved. `blocks` is None where nothing happened; `there` is whether Redis has it."""
+        followed = self.followed.get(tournament.pk)
+        if followed is None:
+            followed = self.followed[tournament.pk] = LineStore(tournament.pk).last() if there else Followed()
+            blocks = EVERYTHING
+        said = (tournament.phase(now), tournament.paused_at, tournament.message)
+        if there and blocks is None and said == followed.said and time.monotonic() < followed.recount_at:
             return False
-        self.heads[tournament.pk] = head
-        store.write(head, touched)
+        touched = _read_blocks(followed.line, tournament, blocks or set())
+        numbers = _numbers(tournament, followed.line, now)
+        paced = any(division["offers_in_window"] for division in numbers["divisions"].values())
+        followed.recount_at = time.monotonic() + PACE_SECONDS if paced else float("inf")
+        followed.said = said
+        return self._write(tournament, followed, live.compact(numbers), touched if there else None)
+
+    def _write(self, tournament: Tournament, followed: Followed, head: str, touched: Touched | None) -> bool:
+        """`touched` is None for all of it: the first time, or Redis was flushed."""
+        if touched is None:
+            touched = [
+                (lane, number, bits) for lane, all_ in followed.line.lanes.items() for number, bits in all_.items()
+            ]
+        elif head == followed.head and not touched:
+            return False
+        LineStore(tournament.pk).write(head, touched)
+        followed.head = head
         return True
 
 
-def _read_blocks(line: Line, tournament: Tournament, blocks: set[int] | None) -> Touched:
-    """Bring blocks (all of them for None) up to date in every lane; returns those that changed."""
-    if blocks is not None and not blocks:
+def _read_blocks(line: Line, tournament: Tournament, blocks: Blocks) -> Touched:
+    """Bring blocks up to date in every lane; returns those that changed."""
+    if not blocks:
         return []
-    places: dict[tuple[Lane, int], list[int]] = defaultdict(list)
-    # Before its draw nobody in a lottery has a place, and there may be a million to look at.
-    undrawn = tournament.mode == Tournament.Mode.LOTTERY and tournament.drawn_at is None
-    for division_id, priority, place in [] if undrawn else queries.waiting_places(tournament.pk, blocks, BLOCK):
-        places[Lane.of(division_id, priority), block_of(place)].append(place)
+    some = None if None in blocks or len(blocks) > MANY_BLOCKS else {block for block in blocks if block is not None}
+    # Before its draw nobody has a place, and there may be a million to look at.
+    rows = [] if _undrawn(tournament) else queries.waiting_blocks(tournament.pk, some)
+    now = {(Lane.of(division_id, priority), number): bits for division_id, priority, number, bits in rows}
     # A place is unique in its tournament, so a block that is touched in one lane is looked at in all of them: an entry that
     # changed its lane has left another one.
     gone = {
         (lane, number)
         for lane, known in line.lanes.items()
         for number in known
-        if (blocks is None or number in blocks) and (lane, number) not in places
+        if (some is None or number in some) and (lane, number) not in now
     }
-    now = {key: bitmap(found) for key, found in places.items()} | dict.fromkeys(gone, 0)
+    now |= dict.fromkeys(gone, 0)
     return [(lane, number, bits) for (lane, number), bits in now.items() if line.replace(lane, number, bits)]
 
 
-def head_of(tournament: Tournament, line: Line | None) -> dict[str, Any]:
+def _undrawn(tournament: Tournament) -> bool:
+    return tournament.is_drawn_mode and tournament.drawn_at is None
+
+
+def head_of(tournament: Tournament) -> dict[str, Any]:
+    """The public numbers alone, counted in the database: for readers while no line is published."""
+    return _numbers(tournament, None, database_now())
+
+
+def _numbers(tournament: Tournament, line: Line | None, now: datetime) -> dict[str, Any]:
     """What everybody sees: seats, how many wait, the pace, and (given a line) how many stand before each block."""
     flow = queries.offer_flow(tournament)
     nothing = queries.DivisionFlow(0, 0, 0, 0)
+    # Known from the line, except before a draw: then they wait without a place.
+    known = None if line is None or _undrawn(tournament) else line.waiting_counts()
     divisions = {}
-    for summary in queries.seat_summary(tournament):
+    for summary in queries.seat_summary(tournament, known):
         pk = summary.division.pk
         of = flow.get(pk, nothing)
         expected = expected_seats(
@@ -160,11 +240,19 @@ def head_of(tournament: Tournament, line: Line | None) -> dict[str, Any]:
             "lanes": line.head(pk) if line else [],
         }
     return {
-        "phase": tournament.phase(database_now()),
+        "phase": tournament.phase(now),
         "paused": tournament.paused_at is not None,
         "message": tournament.message,
         "divisions": divisions,
     }
+
+
+def stored(tournament_ids: list[int]) -> set[int]:
+    """Those whose line Redis has, asked in one round trip."""
+    pipe = get_redis_connection("default").pipeline(transaction=False)
+    for pk in tournament_ids:
+        pipe.exists(line_key(pk))
+    return {pk for pk, there in zip(tournament_ids, pipe.execute(), strict=True) if there}
 
 
 class LineStore:
@@ -173,9 +261,6 @@ class LineStore:
     def __init__(self, tournament_id: int) -> None:
         self.key, self.channel = line_key(tournament_id), live.tournament_channel(tournament_id)
         self.redis = get_redis_connection("default")
-
-    def there(self) -> bool:
-        return bool(self.redis.exists(self.key))
 
     def write(self, head: str, touched: Touched) -> None:
         """Keep the head and the touched blocks, and pass them on to the live processes."""
@@ -187,8 +272,18 @@ class LineStore:
         if empty:
             pipe.hdel(self.key, *empty)
         pipe.expire(self.key, KEPT_SECONDS)
-        pipe.publish(self.channel, moved_text(head, packed | dict.fromkeys(empty, "")))
+        moved = None if len(blocks) > MANY_BLOCKS else packed | dict.fromkeys(empty, "")
+        pipe.publish(self.channel, moved_text(head, moved))
         pipe.execute()
+
+    def last(self) -> Followed:
+        """What was published last, by whichever clock."""
+        found = {name.decode(): text.decode() for name, text in self.redis.hgetall(self.key).items()}
+        followed = Followed(head=found.pop("head", ""))
+        for name, bits in found.items():
+            division_id, priority, number = map(int, name.split(":"))
+            followed.line.replace(Lane.of(division_id, priority), number, unpack(bits))
+        return followed
 
     def read(self, fields: list[str]) -> tuple[dict[str, Any] | None, dict[str, str]]:
         """The head (None where nothing is published, or Redis is away) and those of the asked blocks that are there."""
@@ -201,6 +296,9 @@ class LineStore:
         return (json.loads(head) if head else None), found
 
 
-def moved_text(head: str, blocks: dict[str, str]) -> str:
-    """The one text that every socket of the tournament gets: `{"kind": "line", "head": ..., "blocks": {field: bitmap}}`."""
-    return f'{{"kind":"line","head":{head},"blocks":{json.dumps(blocks, separators=(",", ":"))}}}'
+def moved_text(head: str, blocks: dict[str, str] | None) -> str:
+    """The one text that every socket of the tournament gets: `{"kind": "line", "head": ..., "blocks": {field: bitmap}}`.
+
+    Null for the blocks says that many moved: the live processes then send each socket its own ones.
+    """
+    return f'{{"kind":"line","head":{head},"blocks":{live.compact(blocks)}}}'

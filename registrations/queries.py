@@ -1,10 +1,11 @@
 """Reads of the queue that deserve a name."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import connection
 from django.db.models import Count, Max, Q
 from django.db.models.functions import Now
 
@@ -43,8 +44,11 @@ class DivisionFlow:
     offers_in_window: int  # made within PACE_WINDOW
 
 
-def seat_summary(tournament: Tournament) -> list[DivisionSeats]:
-    """Each division's seats and line, in the order of the divisions (three queries)."""
+def seat_summary(tournament: Tournament, waiting: Mapping[int, int] | None = None) -> list[DivisionSeats]:
+    """Each division's seats and line, in the order of the divisions (three queries).
+
+    Whoever knows how many wait, by division id, spares the database counting them, which costs as much as there are.
+    """
     seats: dict[int, Any] = {
         row["division"]: row
         for row in Seat.objects.filter(division__tournament=tournament)
@@ -59,17 +63,23 @@ def seat_summary(tournament: Tournament) -> list[DivisionSeats]:
             last=Max("entry__confirmed_at"),
         )
     }
-    waiting = dict(
+    if waiting is None:
+        waiting = waiting_counts(tournament)
+    return [
+        _division_seats(division, seats.get(division.pk, {}), waiting.get(division.pk, 0))
+        for division in tournament.divisions.all()
+    ]
+
+
+def waiting_counts(tournament: Tournament) -> dict[int, int]:
+    """Division id -> how many wait, with a place or without; divisions where nobody does are left out."""
+    return dict(
         QueueEntry.objects.waiting()
         .filter(tournament=tournament)
         .order_by()
         .values_list("division")
         .annotate(Count("pk"))
     )
-    return [
-        _division_seats(division, seats.get(division.pk, {}), waiting.get(division.pk, 0))
-        for division in tournament.divisions.all()
-    ]
 
 
 def _division_seats(division: Division, row: dict[str, Any], waiting: int) -> DivisionSeats:
@@ -123,18 +133,28 @@ def entries_of_account(account_id: int, tournament: Tournament) -> list[QueueEnt
     return list({entry.player_id: entry for entry in entries}.values())
 
 
-def waiting_places(tournament_id: int, blocks: Iterable[int] | None, block_size: int) -> list[tuple[int, int, int]]:
-    """(division id, priority, place) of all in line, or of those in the given blocks of places."""
-    line = QueueEntry.objects.waiting().filter(tournament=tournament_id, place__isnull=False).order_by()
-    if blocks is not None:
-        ranges = Q(pk__in=[])
-        for block in blocks:
-            ranges |= Q(place__gte=block * block_size, place__lt=(block + 1) * block_size)
-        line = line.filter(ranges)
-    return [
-        (division, priority, place or 0)
-        for division, priority, place in line.values_list("division", "priority", "place")
-    ]
+# One row for each block: a million places are a thousand rows. Negative places shift and mask by their two's complement, which
+# is what `line.block_of` and `line.bitmap` say of them.
+WAITING_BLOCKS = """
+SELECT division_id, priority, place >> 10, bit_or(set_bit(0::bit(1024), (place & 1023)::int, 1))::text
+FROM {source}
+WHERE tournament_id = %(tournament)s AND state = 'WAITING' AND place IS NOT NULL GROUP BY 1, 2, 3
+"""
+ALL_BLOCKS = WAITING_BLOCKS.format(source="registrations_queueentry")
+THESE_BLOCKS = WAITING_BLOCKS.format(
+    source="""unnest(%(blocks)s::bigint[]) AS block
+JOIN registrations_queueentry ON place BETWEEN block * 1024 AND block * 1024 + 1023"""
+)
+
+
+def waiting_blocks(tournament_id: int, blocks: Iterable[int] | None) -> list[tuple[int, int, int, int]]:
+    """(division id, priority, block, its bitmap) of all in line, or of those in the given blocks (see `registrations.line`)."""
+    with connection.cursor() as cursor:
+        if blocks is None:
+            cursor.execute(ALL_BLOCKS, {"tournament": tournament_id})
+        else:
+            cursor.execute(THESE_BLOCKS, {"tournament": tournament_id, "blocks": list(blocks)})
+        return [(division, lane, block, int(bits[::-1], 2)) for division, lane, block, bits in cursor.fetchall()]
 
 
 def seats_and_free(tournaments: Iterable[Tournament]) -> dict[int, tuple[int, int]]:

@@ -2,9 +2,9 @@
 
 from django.urls import path, re_path
 
-from registrations.consumers import LineConsumer, UnknownConsumer
+from registrations.consumers import line, unknown
 
 websocket_urlpatterns = [
-    path("live/", LineConsumer.as_asgi()),
-    re_path(r"", UnknownConsumer.as_asgi()),
+    path("live/", line),
+    re_path(r"", unknown),
 ]

@@ -83,7 +83,7 @@ def standings(
         if e.state == State.WAITING and e.place is not None
     ]
     head, blocks = LineStore(tournament.pk).read(fields)
-    head = head or head_of(tournament, None)
+    head = head or head_of(tournament)
     nothing = InDraw()
     return [_standing(entry, head, blocks, (drawing or {}).get(entry.pk, nothing)) for entry in entries], head
 

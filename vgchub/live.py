@@ -4,8 +4,6 @@ import json
 import logging
 from typing import Any
 
-from asgiref.sync import async_to_sync
-from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import transaction
 from django_redis import get_redis_connection
@@ -13,10 +11,8 @@ from redis.exceptions import RedisError
 
 logger = logging.getLogger(__name__)
 
-
-def account_group(account_id: int) -> str:
-    """The Channels group of an account's sockets."""
-    return f"account.{account_id}"
+# So many accounts are told by one text: a live process that gets it goes on with its sockets soon.
+TOLD_BY_ONE_TEXT = 1000
 
 
 def tell_on_commit(account_id: int, kind: str, **data: Any) -> None:
@@ -27,7 +23,24 @@ def tell_on_commit(account_id: int, kind: str, **data: Any) -> None:
 def tell_many_on_commit(messages: list[tuple[int, dict[str, Any]]]) -> None:
     """Tell several accounts, each what concerns it alone: (account id, JSON-ready message)."""
     if messages:
-        transaction.on_commit(lambda: _tell(messages))
+        transaction.on_commit(lambda: _publish(accounts_channel(), personal_texts(messages)))
+
+
+def personal_texts(messages: list[tuple[int, dict[str, Any]]]) -> list[str]:
+    """What `accounts_channel` carries: `[[account id, the text for its sockets], ...]`, some at a time."""
+    encoded = [(account_id, compact(message)) for account_id, message in messages]
+    return [compact(encoded[n : n + TOLD_BY_ONE_TEXT]) for n in range(0, len(encoded), TOLD_BY_ONE_TEXT)]
+
+
+def tell_all_on_commit(tournament_id: int, kind: str, **data: Any) -> None:
+    """Tell every socket of a tournament, signed in or not, once the transaction is committed."""
+    text = compact({"kind": kind, **data})
+    transaction.on_commit(lambda: _publish(tournament_channel(tournament_id), [text]))
+
+
+def accounts_channel() -> str:
+    """The Redis channel of what concerns one account alone; each live process picks out its own sockets'."""
+    return f"{settings.CHANNEL_PREFIX}:accounts"
 
 
 def tournament_channel(tournament_id: int) -> str:
@@ -35,27 +48,17 @@ def tournament_channel(tournament_id: int) -> str:
     return f"{settings.CHANNEL_PREFIX}:moved:{tournament_id}"
 
 
-def tell_all_on_commit(tournament_id: int, kind: str, **data: Any) -> None:
-    """Tell every socket of a tournament, signed in or not, once the transaction is committed."""
-    text = json.dumps({"kind": kind, **data}, separators=(",", ":"))
-    transaction.on_commit(lambda: _tell_all(tournament_channel(tournament_id), text))
+def compact(value: Any) -> str:
+    """JSON without spaces."""
+    return json.dumps(value, separators=(",", ":"))
 
 
-def _tell_all(channel: str, text: str) -> None:
+def _publish(channel: str, texts: list[str]) -> None:
+    """All in one round trip."""
     try:
-        get_redis_connection("default").publish(channel, text)
+        pipe = get_redis_connection("default").pipeline(transaction=False)
+        for text in texts:
+            pipe.publish(channel, text)
+        pipe.execute()
     except (RedisError, OSError):
-        logger.warning("Redis is away; a live message on %s was not sent", channel)
-
-
-def _tell(messages: list[tuple[int, dict[str, Any]]]) -> None:
-    try:
-        async_to_sync(_send)(messages)
-    except (RedisError, OSError):
-        logger.warning("Redis is away; %d live messages were not sent", len(messages))
-
-
-async def _send(messages: list[tuple[int, dict[str, Any]]]) -> None:
-    layer = get_channel_layer()
-    for account_id, message in messages:
-        await layer.group_send(account_group(account_id), {"type": "account.message", "message": message})
+        logger.warning("Redis is away; %d live messages on %s were not sent", len(texts), channel)

@@ -169,12 +169,6 @@ DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 
 # Redis has databases, but its channels are one for all of them: two sites on one server must not hear each other.
 CHANNEL_PREFIX = f"vgchub-{urlsplit(REDIS_URL).path.strip('/') or 0}"
-CHANNEL_LAYERS = {
-    "default": {
-        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": None}], "prefix": CHANNEL_PREFIX},
-    },
-}
 
 # --- Celery --------------------------------------------------------------------------------------------------
 

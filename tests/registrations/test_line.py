@@ -41,14 +41,14 @@ def test_position_from_the_published_line_is_the_counted_one(general: set[int], 
     for counted, (priority, place) in enumerate(served, start=1):
         bits = line.lanes[Lane.of(DIVISION, priority)][block_of(place)]
         assert position(head, unpack(pack(bits)), priority, place) == counted
-    assert line.waiting(DIVISION) == len(served)
+    assert line.waiting_counts()[DIVISION] == len(served)
 
 
 @given(places)
 def test_other_divisions_don_t_count(waiting: set[int]) -> None:
     line = line_of({0: waiting})
     line.replace(Lane.of(DIVISION + 1, 9), 0, bitmap([1, 2, 3]))
-    assert line.waiting(DIVISION) == len(waiting)
+    assert line.waiting_counts()[DIVISION] == len(waiting)
     assert all(lane["lane"] == 0 for lane in line.head(DIVISION))
 
 

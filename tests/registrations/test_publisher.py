@@ -12,14 +12,15 @@ from django.test.utils import CaptureQueriesContext
 from django_redis import get_redis_connection
 from pytest_django import Settings
 
+from registrations.line import block_of
 from registrations.models import QueueEntry
-from registrations.publisher import LinePublisher, LineStore
-from registrations.queries import queue_position
+from registrations.publisher import OF_ENTRIES, LinePublisher, LineStore
+from registrations.queries import THESE_BLOCKS, queue_position
 from registrations.rules import State
 from registrations.services import cancel_entry, leave_queue, offer_seats, pause_tournament
 from registrations.standing import standings
-from tests.builders import make_entry, make_group, make_player, make_staff, make_tournament, now
-from tournaments.models import Tournament
+from tests.builders import make_entry, make_group, make_staff, make_tournament, now
+from tournaments.models import Seat, Tournament
 from vgchub.live import tournament_channel
 
 pytestmark = pytest.mark.django_db
@@ -201,23 +202,107 @@ def test_a_tournament_that_is_far_off_costs_nothing(publisher: LinePublisher) ->
     assert publisher.publish_moves() == 0
 
 
-def test_a_tick_without_a_move_costs_a_fixed_number_of_queries(
-    tournament: Tournament, publisher: LinePublisher
+def test_a_tick_without_a_move_costs_the_same_however_many_wait_in_however_many_tournaments(
+    publisher: LinePublisher,
 ) -> None:
-    make_entry(tournament)
-    publisher.publish_moves()
-    publisher.seen.clear()
     counts = []
-    for _ in range(2):
-        with CaptureQueriesContext(
-            connection,
-        ) as queries:
-            publisher.publish_moves()
-        counts.append(len(queries))
+    for _ in range(3):
         for _ in range(3):
-            make_entry(tournament, make_player(), state=State.LEFT)
-        publisher.seen.clear()
-    assert counts[0] == counts[1]
+            make_entry(make_tournament(seats=0))
+        publisher.publish_moves()
+        with CaptureQueriesContext(connection) as queries:
+            assert publisher.publish_moves() == 0
+        counts.append(len(queries))
+    assert counts == [4, 4, 4]  # events of entries and of seats, the time, the tournaments
+
+
+def test_a_move_costs_the_same_however_many_wait(tournament: Tournament, publisher: LinePublisher) -> None:
+    counts = []
+    for number in (3, 30):
+        for _ in range(number):
+            make_entry(tournament)
+        publisher.publish_moves()
+        make_entry(tournament)
+        with CaptureQueriesContext(connection) as queries:
+            assert publisher.publish_moves() == 1
+        counts.append(len(queries))
+    assert counts == [8, 8]  # besides: its blocks, its seats, its divisions, its offers
+
+
+def test_a_seat_more_is_published_though_nobody_moved(tournament: Tournament, publisher: LinePublisher) -> None:
+    publisher.publish_moves()
+    Seat.objects.create(division=tournament.divisions.get(), number=100)
+    assert publisher.publish_moves() == 1
+    assert publisher.publish_moves() == 0
+    head, _blocks = LineStore(tournament.pk).read([])
+    assert head is not None
+    assert [division["seats"] for division in head["divisions"].values()] == [3]
+
+
+def test_an_event_that_becomes_visible_late_is_noticed(
+    tournament: Tournament, publisher: LinePublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ids are given out in one order and committed in another: the smaller one is hidden here until after the larger was seen."""
+    events = publisher.events[0]
+    assert events.touched() == []
+    late, early = make_entry(tournament), make_entry(tournament)
+    hidden = QueueEntry.pgh_event_model.objects.get(pgh_obj=late).pk  # type: ignore[attr-defined]
+    events.sql = OF_ENTRIES.replace("WHERE", f"WHERE pgh_id <> {hidden} AND")
+    monkeypatch.setattr("registrations.publisher.IN_FLIGHT_SECONDS", 0)  # this look moves the window on
+    assert {tournament_id for tournament_id, *_block in events.touched()} == {tournament.pk}
+    monkeypatch.setattr("registrations.publisher.IN_FLIGHT_SECONDS", 10)
+    assert events.touched() == []
+    events.sql = OF_ENTRIES
+    assert events.touched() == [(tournament.pk, block_of(early.place or 0), False)]
+    assert events.touched() == []
+
+
+def test_a_line_of_many_blocks_is_left_to_each_socket_to_ask_for(
+    tournament: Tournament, publisher: LinePublisher, heard: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("registrations.publisher.MANY_BLOCKS", 1)
+    for place in (1, 1025, 2049):
+        make_entry(tournament, place=place)
+    publisher.publish_moves()
+    (text,) = heard.texts()
+    assert text["blocks"] is None
+    assert published_positions(tournament) == counted_positions(tournament)
+
+
+def test_a_clock_that_takes_over_finds_what_was_published_and_publishes_nothing_twice(tournament: Tournament) -> None:
+    for _ in range(3):
+        make_entry(tournament)
+    assert LinePublisher().publish_moves() == 1
+    assert LinePublisher().publish_moves() == 0
+
+
+def test_blocks_are_read_by_the_index_of_places(tournament: Tournament) -> None:
+    entry = make_entry(tournament)
+    with connection.cursor() as cursor:
+        cursor.execute(CROWD, [entry.pk])
+        cursor.execute("ANALYZE registrations_queueentry")
+        cursor.execute("EXPLAIN " + THESE_BLOCKS, {"tournament": tournament.pk, "blocks": [1, 2]})
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "queueentry_place_unique" in plan
+    assert "Index Cond: ((tournament_id = " in plan
+    assert "Seq Scan" not in plan
+
+
+# Five thousand more players of an entry's account, in the same line.
+CROWD = """
+WITH crowd AS (
+    INSERT INTO accounts_player (account_id, display_name, player_id, player_id_state, birth_date, country,
+                                 championship_points, seasons_played, created_at)
+    SELECT p.account_id, p.display_name, n::text, 'CLAIMED', p.birth_date, p.country, 0, 0, now()
+    FROM accounts_player p JOIN registrations_queueentry e ON e.player_id = p.id AND e.id = %s, generate_series(10000, 15000) n
+    RETURNING id, account_id
+)
+INSERT INTO registrations_queueentry (public_id, tournament_id, division_id, player_id, number, place, state, joined_at, priority,
+                                      grant_reason, waiver_reason, address_hash, device_hash)
+SELECT left(md5(crowd.id::text), 24), e.tournament_id, e.division_id, crowd.id, e.number + crowd.id, e.number + crowd.id, 'WAITING',
+       now(), 0, '', '', '', ''
+FROM crowd JOIN accounts_player p USING (account_id) JOIN registrations_queueentry e ON e.player_id = p.id
+"""
 
 
 def test_sold_out_says_since_when(publisher: LinePublisher) -> None:

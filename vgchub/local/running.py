@@ -3,12 +3,11 @@
 import argparse
 import json
 import os
-import resource
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +21,8 @@ from vgchub.local.problems import LocalProblemError
 from vgchub.local.site import Site, simulator
 from vgchub.local.supervisor import Supervisor
 from vgchub.local.valkey import Valkey
+from vgchub.open_files import raise_limit_of_open_files
 
-OPEN_FILES = 65_536
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 TENDING = 0.2  # seconds between two looks at the children
 
@@ -69,7 +68,7 @@ def running_site(
 
     DATABASE_URL, REDIS_URL and STRIPE_* of `outside` replace the embedded parts.
     """
-    _raise_limit_of_open_files()
+    raise_limit_of_open_files()
     supervisor = Supervisor(folder.log, say=say)
     try:
         say("Starting PostgreSQL and Valkey.")
@@ -254,10 +253,3 @@ def _deaf_to_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _raise_limit_of_open_files() -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
-    with suppress(ValueError, OSError):  # macOS has a limit of its own below the hard one
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

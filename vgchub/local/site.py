@@ -38,8 +38,9 @@ class Site:
         return self._served("web", *argv, port=self.port)
 
     def live(self) -> Spec:
-        argv = ("gunicorn", "vgchub.asgi:application", "--worker-class=uvicorn_worker.UvicornWorker", "--workers=1")
-        return self._served("live", *argv, port=self.live_port)
+        """Sockets; the backlog takes those that come back all at once."""
+        argv = ("gunicorn", "vgchub.asgi:application", "--worker-class=vgchub.live_worker.LiveWorker", "--workers=1")
+        return self._served("live", *argv, "--backlog=4096", port=self.live_port)
 
     def clock(self) -> Spec:
         return self._python("clock", "manage.py", "clock")
