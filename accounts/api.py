@@ -41,10 +41,11 @@ class PairView(TokenObtainPairView):
         account = sha256(email.encode("utf-8", "surrogatepass")).hexdigest()[:16]
         # On account and address together: nobody can lock somebody else out.
         take(
+            "token",
             [
-                Limit(f"token:{prefix}:{account}", SIGN_INS_PER_ACCOUNT, 300),
-                Limit(f"token:{prefix}", SIGN_INS_PER_ADDRESS, 60),
-            ]
+                Limit("account", f"{prefix}:{account}", SIGN_INS_PER_ACCOUNT, 300),
+                Limit("address", prefix, SIGN_INS_PER_ADDRESS, 60),
+            ],
         )
         return super().post(request, *args, **kwargs)
 

@@ -112,7 +112,7 @@ def _in_queue(player: Player) -> bool:
 
 
 def _count_change(user: User) -> None:
-    take([Limit(f"players:{user.pk}", PLAYER_CHANGES_AN_HOUR, 3600)])
+    take("players", [Limit("account", user.pk, PLAYER_CHANGES_AN_HOUR, 3600)])
 
 
 def _agreed(form: PlayerForm) -> bool:

@@ -15,6 +15,7 @@ from pytest_django import DjangoDbBlocker
 
 from tests.databases import Emptier, make_worker_database
 from tests.stage import SIZES, Console, LiveSite, Stage, Stripe
+from vgchub import limits
 
 STAGE = pytest.StashKey[Stage]()
 
@@ -41,6 +42,7 @@ def _empty_redis(_redis_of_worker: "redis.Redis") -> None:
     """No test sees another's cache, limits or jobs, nor the limits that a process keeps while Redis is away."""
     _redis_of_worker.flushdb()
     LocMemCache("limits", {}).clear()
+    limits.forget()
 
 
 @pytest.fixture(scope="session")

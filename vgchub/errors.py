@@ -27,3 +27,8 @@ class RefusedError(Exception):
         self.remedy = remedy or self.remedy
         self.data = data
         super().__init__(str(self.message))
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What goes with the answer, whether page or API."""
+        return {"Retry-After": str(self.data["retry_after"])} if "retry_after" in self.data else {}

@@ -72,8 +72,8 @@ def too_many_requests(request: HttpRequest) -> HttpResponse:
 def refused(request: HttpRequest, error: RefusedError) -> HttpResponse:
     """The page that says what it is, why, and what to do."""
     response = render(request, "refused.html", {"error": error}, status=error.status)
-    if retry_after := error.data.get("retry_after"):
-        response["Retry-After"] = str(retry_after)
+    for name, value in error.headers.items():
+        response[name] = value
     return response
 
 
@@ -94,13 +94,11 @@ def database_away(request: HttpRequest) -> HttpResponse:
 def api_exception_handler(error: Exception, context: dict[str, object]) -> Response | None:
     """DRF's hook: every error of the API is `{code, message, data}`."""
     if isinstance(error, RefusedError):
-        response = Response(
+        return Response(
             {"code": error.code, "message": f"{error.message} {error.remedy}".strip(), "data": error.data},
             status=error.status,
+            headers=error.headers,
         )
-        if retry_after := error.data.get("retry_after"):
-            response["Retry-After"] = str(retry_after)
-        return response
     response_or_none = exception_handler(error, context)
     if response_or_none is not None:
         response_or_none.data = _envelope(error, response_or_none)

@@ -91,12 +91,13 @@ def join_queue(
     else that decides is read here, or was remembered and is tested by the INSERT.
 
     Raises:
-        PlayerNotFoundError, NotEligibleError, NotOpenYetError, ClosedError, CancelledError, FullError, TooManyRequestsError
+        PlayerNotFoundError, NotEligibleError, NotOpenYetError, ClosedError, CancelledError, FullError, TooManyRequestsError,
+        NotYourTurnError
     """
     players = _players(account, player_ids)
-    if source:
-        take_join(players[0].account, player_ids, source.prefix)
     entry_rules = known_entry_rules(tournament.slug)
+    if source:
+        take_join(entry_rules, players, source.prefix)
     for _attempt in range(ATTEMPTS):
         arrivals = _arrivals(players, entry_rules)
         if len(arrivals) == len(players):

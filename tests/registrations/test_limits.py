@@ -1,0 +1,142 @@
+"""How often one may join: machines are stopped, a venue is not, and nobody loses anything."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django_redis import get_redis_connection
+from pytest_django import Settings
+
+from accounts.models import Player, User
+from registrations import services
+from registrations.models import QueueEntry
+from tests.builders import make_player, make_tournament, make_user
+from tournaments.models import Tournament
+from vgchub import limits
+from vgchub.limits import NotYourTurnError, TooManyRequestsError
+from vgchub.ratelimit import Source
+
+pytestmark = pytest.mark.django_db
+
+VENUE = Source("203.0.113.9")
+
+
+def join(tournament: Tournament, player: Player, source: Source = VENUE) -> list[QueueEntry]:
+    return services.join_queue(account=player.account, tournament=tournament, player_ids=[player.pk], source=source)
+
+
+def let_in(tournament: Tournament, players: list[Player], source: Source = VENUE) -> int:
+    """How many of the players may join."""
+    return sum(_joins(tournament, player, source) for player in players)
+
+
+def _joins(tournament: Tournament, player: Player, source: Source) -> bool:
+    try:
+        return bool(join(tournament, player, source))
+    except TooManyRequestsError:
+        return False
+
+
+def newcomers(number: int, *, verified: bool) -> list[Player]:
+    return [make_player(make_user(verified=verified)) for _ in range(number)]
+
+
+def test_five_hundred_verified_players_behind_one_address_all_join() -> None:
+    assert let_in(make_tournament(), newcomers(500, verified=True)) == 500
+
+
+def test_the_eleventh_unverified_account_behind_an_address_waits_and_others_do_not() -> None:
+    tournament = make_tournament()
+    assert let_in(tournament, newcomers(11, verified=False)) == 10
+    assert let_in(tournament, newcomers(2, verified=True)) == 2
+    assert let_in(tournament, newcomers(2, verified=False), Source("203.0.113.10")) == 2
+    assert let_in(make_tournament(), newcomers(2, verified=False)) == 2
+
+
+def test_unverified_accounts_never_come_all_at_once() -> None:
+    assert let_in(make_tournament(joins_per_address=100), newcomers(21, verified=False)) == 20
+
+
+def test_a_player_joins_five_times_a_minute_and_the_brother_beside_is_not_counted() -> None:
+    tournament, guardian = make_tournament(), make_user()
+    anna, bob = make_player(guardian), make_player(guardian)
+    assert let_in(tournament, [anna] * 6) == 5
+    assert let_in(tournament, [bob]) == 1
+    assert QueueEntry.objects.live().filter(player=anna).count() == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "verified"),
+    [("joins_per_player", True), ("joins_per_address", False), ("joins_per_address_verified", True)],
+)
+def test_an_organizer_settles_the_limits_and_may_change_them_at_any_time(field: str, verified: bool) -> None:
+    tournament = make_tournament(**{field: 2})
+    players = newcomers(1, verified=verified) * 4 if field == "joins_per_player" else newcomers(4, verified=verified)
+    assert let_in(tournament, players) == 2
+    Tournament.objects.filter(pk=tournament.pk).update(**{field: 3})
+    assert (
+        let_in(tournament, newcomers(1, verified=True), Source("203.0.113.77")) == 1
+    )  # who gets in learns the new rules
+    assert let_in(tournament, players) == 1
+
+
+def test_a_ceiling_keeps_a_turn_for_whoever_comes_when_it_is_reached() -> None:
+    tournament = make_tournament(join_ceiling=2)
+    anna, bob, zoe = newcomers(3, verified=True)
+    assert let_in(tournament, [anna, bob]) == 2
+    waits = []
+    for _attempt in range(7):
+        with pytest.raises(NotYourTurnError) as refusal:
+            join(tournament, zoe)
+        waits.append(refusal.value.data["retry_after"])
+    assert set(waits) <= {59, 60}
+    assert not QueueEntry.objects.filter(player=zoe).exists()
+
+    redis = get_redis_connection("default")
+    [turns] = redis.keys("vgchub:limit:*:turns")
+    redis.zincrby(turns, -60_000_000, str(zoe.account_id))  # a minute later
+    assert let_in(tournament, [zoe]) == 1
+
+
+def page(client: Client, tournament: Tournament, player: Player, address: str = "203.0.113.9") -> int:
+    answer = client.post(
+        reverse("join", args=[tournament.slug]), {"players": [player.pk]}, headers={"X-Forwarded-For": address}
+    )
+    return answer.status_code
+
+
+def signed_in(account: User) -> Client:
+    client = Client()
+    client.force_login(account)
+    return client
+
+
+def test_a_forged_address_does_not_help() -> None:
+    tournament = make_tournament(joins_per_address=1)
+    anna, bob = newcomers(2, verified=False)
+    assert page(signed_in(anna.account), tournament, anna, "198.51.100.1, 203.0.113.9") == 302
+    assert page(signed_in(bob.account), tournament, bob, "198.51.100.2, 203.0.113.9") == 429
+    assert page(signed_in(bob.account), tournament, bob, "203.0.113.9, 198.51.100.2") == 302
+
+
+def test_looking_at_pages_is_not_counted() -> None:
+    tournament, anna = make_tournament(), make_player()
+    client = signed_in(anna.account)
+    assert page(client, tournament, anna) == 302
+    redis = get_redis_connection("default")
+    before = {key: redis.lrange(key, 0, -1) for key in redis.keys("vgchub:limit:*")}
+    for name in ("queue", "tournament"):
+        for _poll in range(10):
+            assert client.get(reverse(name, args=[tournament.slug])).status_code == 200
+    assert {key: redis.lrange(key, 0, -1) for key in redis.keys("vgchub:limit:*")} == before
+
+
+def test_without_redis_joins_go_on(settings: Settings) -> None:
+    tournament = make_tournament()
+    anna, *others = newcomers(3, verified=True)
+    client = signed_in(anna.account)
+    settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": "redis://127.0.0.1:1/0"}}
+    limits.forget()
+
+    assert [page(client, tournament, anna) for _attempt in range(6)] == [302] * 5 + [429]
+    assert let_in(tournament, others) == 2
+    limits.forget()
