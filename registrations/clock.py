@@ -17,7 +17,6 @@ from registrations.services import beat, lapse_offers, offer_seats
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.25
-PUBLISH_SECONDS = 1.0
 BEAT_SECONDS = 5.0
 AWAY_SECONDS = 1.0
 
@@ -49,7 +48,6 @@ class Clock:
     def __init__(self) -> None:
         self.stopping = False
         self.publisher = LinePublisher()
-        self.published_at = 0.0
         self.led_publishing = False
         self.beat_at = -BEAT_SECONDS
 
@@ -69,9 +67,7 @@ class Clock:
         self._beat()
         for tournament_id in tournaments_to_serve():
             self._serve(tournament_id)
-        if time.monotonic() - self.published_at >= PUBLISH_SECONDS:
-            self.published_at = time.monotonic()
-            self._publish()
+        self._publish()
 
     def _beat(self) -> None:
         """Before anything can lapse: what was lost while no clock ticked is given back."""

@@ -9,6 +9,7 @@ import json
 import logging
 import time
 from collections import defaultdict
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,6 +32,7 @@ IN_FLIGHT_SECONDS = 10
 # Who begins to follow the events may miss none that is in flight: it has one of so many last numbers.
 IN_FLIGHT_EVENTS = 10_000
 
+PUBLISH_SECONDS = 1.0
 REBUILD_SECONDS = 300
 PACE_SECONDS = 10  # after so long the pace is counted anew though nothing moved: it forgets
 KEPT_SECONDS = 24 * 3600
@@ -41,8 +43,8 @@ MANY_BLOCKS = 32
 Touched = list[tuple[Lane, int, int]]
 
 # Blocks of a tournament that something happened in; None stands for all of them.
-Blocks = set[int | None]
-EVERYTHING: Blocks = {None}
+Blocks = AbstractSet[int | None]
+EVERYTHING: Blocks = frozenset([None])
 
 
 def line_key(tournament_id: int) -> str:
@@ -109,13 +111,16 @@ class Followed:
     line: Line = field(default_factory=Line)
     head: str = ""
     said: tuple[object, ...] = ()  # of the tournament's own row
-    recount_at: float = 0.0  # monotonic time
+    pending: Blocks | None = None  # what was touched since; None is nothing
+    published_at: float = 0.0  # monotonic times
+    recount_at: float = 0.0
 
 
 class LinePublisher:
-    """Call `publish_moves` about once a second."""
+    """Call `publish_moves` again and again: a line that moved after a rest is published at once, then every `pause` seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, pause: float = PUBLISH_SECONDS) -> None:
+        self.pause = pause
         self.forget()
 
     def publish_moves(self) -> int:
@@ -145,8 +150,8 @@ class LinePublisher:
         self.rebuilt_at = time.monotonic()
 
     def _touched(self) -> dict[int, Blocks]:
-        """Tournament id -> blocks that something happened in since the last time; none where it has no block."""
-        touched: dict[int, Blocks] = defaultdict(set)
+        """Tournament id -> blocks that something happened in since the last look; an empty set where it has no block."""
+        touched: dict[int, Blocks] = defaultdict(frozenset)
         for events in self.events:
             for tournament_id, block, everything in events.touched():
                 touched[tournament_id] |= EVERYTHING if everything else {block} - EVERYTHING
@@ -161,14 +166,19 @@ class LinePublisher:
         if followed is None:
             followed = self.followed[tournament.pk] = LineStore(tournament.pk).last() if there else Followed()
             blocks = EVERYTHING
+        if blocks is not None:
+            followed.pending = blocks | (followed.pending or set())
         said = (tournament.phase(now), tournament.paused_at, tournament.message)
-        if there and blocks is None and said == followed.said and time.monotonic() < followed.recount_at:
+        moment = time.monotonic()
+        if there and followed.pending is None and said == followed.said and moment < followed.recount_at:
             return False
-        touched = _read_blocks(followed.line, tournament, blocks or set())
+        if moment < followed.published_at + self.pause:
+            return False
+        touched = _read_blocks(followed.line, tournament, followed.pending or set())
         numbers = _numbers(tournament, followed.line, now)
         paced = any(division["offers_in_window"] for division in numbers["divisions"].values())
-        followed.recount_at = time.monotonic() + PACE_SECONDS if paced else float("inf")
-        followed.said = said
+        followed.recount_at = moment + PACE_SECONDS if paced else float("inf")
+        followed.said, followed.pending = said, None
         return self._write(tournament, followed, live.compact(numbers), touched if there else None)
 
     def _write(self, tournament: Tournament, followed: Followed, head: str, touched: Touched | None) -> bool:
@@ -180,7 +190,7 @@ class LinePublisher:
         elif head == followed.head and not touched:
             return False
         LineStore(tournament.pk).write(head, touched)
-        followed.head = head
+        followed.head, followed.published_at = head, time.monotonic()
         return True
 
 

@@ -33,7 +33,7 @@ def tournament() -> Tournament:
 
 @pytest.fixture
 def publisher() -> LinePublisher:
-    return LinePublisher()
+    return LinePublisher(pause=0)
 
 
 class Listener:
@@ -97,6 +97,26 @@ def test_each_move_is_published_and_nothing_else(
     assert published_positions(tournament) == counted_positions(tournament)
 
 
+def test_a_line_that_goes_on_moving_waits_for_its_turn_and_then_holds_what_moved_meanwhile(
+    tournament: Tournament, heard: Listener
+) -> None:
+    publisher = LinePublisher(pause=3600)
+    make_entry(tournament)
+    assert publisher.publish_moves() == 1
+    make_entry(tournament)
+    assert publisher.publish_moves() == publisher.publish_moves() == 0
+    make_entry(tournament)
+    publisher.pause = 0
+    assert publisher.publish_moves() == 1
+    assert [waits(text) for text in heard.texts()] == [1, 3]
+    assert published_positions(tournament) == counted_positions(tournament)
+
+
+def waits(text: Any) -> int:
+    (division,) = text["head"]["divisions"].values()
+    return int(division["waiting"])
+
+
 def test_a_pause_is_published_though_nobody_moved(
     tournament: Tournament, publisher: LinePublisher, heard: Listener
 ) -> None:
@@ -144,7 +164,7 @@ def test_all_is_published_again_after_redis_forgot(tournament: Tournament, publi
 
 
 def test_a_clock_that_takes_over_publishes_what_is_true_now(tournament: Tournament) -> None:
-    first, second = LinePublisher(), LinePublisher()
+    first, second = LinePublisher(pause=0), LinePublisher(pause=0)
     entry = make_entry(tournament)
     first.publish_moves()
     second.publish_moves()
