@@ -49,6 +49,14 @@ COMMANDS: dict[str, Command] = {
         "the yardstick: a view without middleware that does one INSERT",
         (number("--requests", 20_000, "how many are sent"),),
     ),
+    "sockets": Command(
+        "how late the last of so many open pages shows that the line moved, and how soon all are back after a restart",
+        (number("--players", 10_000, "how many pages are open"),),
+    ),
+    "line": Command(
+        "what publishing a line costs",
+        (number("--waiting", 1_000_000, "how many stand in it", least=100),),
+    ),
     "draw": Command(
         "seal, draw, publish and verify a draw of so many entries",
         (

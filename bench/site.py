@@ -68,6 +68,11 @@ class BenchSite:
         command, environment = self.site.step(*argv)
         subprocess.run(command, env={**os.environ, **environment}, cwd=HOUSE, check=True, stdout=sys.stderr)  # noqa: S603
 
+    def resident_megabytes(self, name: str) -> float:
+        """What a process and all that it started hold in memory; pages that they share count for each. Linux only."""
+        pids = _tree(self.child(name).pid, _children())
+        return sum(_resident_pages(pid) for pid in pids) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
     def cpu_seconds(self) -> dict[str, float]:
         """By process, the CPU that it and all that it ever started have used so far, in seconds; Linux only, else empty."""
         if not Path("/proc/self/stat").exists():
@@ -174,3 +179,10 @@ def _stat(pid: int) -> Sequence[str]:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return ()
+
+
+def _resident_pages(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except OSError:
+        return 0
