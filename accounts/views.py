@@ -21,6 +21,7 @@ from accounts.models import Consent, EmailCode, Player, User
 from registrations.models import QueueEntry
 from vgchub.errors import RefusedError
 from vgchub.limits import Limit, take
+from vgchub.shared_pages import shared
 
 # Each claim of a Player ID may put somebody else's into dispute, so that a machine must not make many.
 PLAYER_CHANGES_AN_HOUR = 40
@@ -219,6 +220,7 @@ def new_code(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect(reverse("email_code") + query)
 
 
+@shared
 @require_safe
 def terms(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/terms.html", {"version": rules.TERMS_VERSION})

@@ -15,7 +15,6 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts.models import User
@@ -32,6 +31,7 @@ from tournaments import queries
 from tournaments.models import Division, Tournament
 from tournaments.queries import database_now
 from tournaments.rules import Phase
+from vgchub.shared_pages import shared
 
 PAGE = 25
 FOR_EVER = "public, max-age=31536000, immutable"
@@ -97,8 +97,8 @@ def tournament_draw(request: HttpRequest, slug: str) -> HttpResponse:
     return redirect(found)
 
 
+@shared
 @require_safe
-@never_cache
 def draw(request: HttpRequest, draw_id: str) -> HttpResponse:
     """Everything about one draw. Without JavaScript it refreshes itself while something is awaited."""
     shown = _visible(request.user, draw_id)

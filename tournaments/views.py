@@ -9,7 +9,9 @@ from typing import Any
 from django.contrib.auth.models import AnonymousUser
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from accounts.models import Player, User
@@ -18,6 +20,7 @@ from registrations.queries import entries_of_account, seat_summary, seats_and_fr
 from tournaments import queries, rules, sentences
 from tournaments.models import Division, Tournament
 from tournaments.rules import Phase
+from vgchub.shared_pages import shared, shared_part
 
 JOINABLE = (Phase.PREQUEUE, Phase.OPEN)
 # A page that is open when its tournament opens carries the form along from this long before.
@@ -44,32 +47,40 @@ class NextMoment:
     at: datetime
 
 
+@shared
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """What the site is, and what can be entered now or soon."""
+    current = shared_part("current", "tournaments/_current.html", _current)
+    return render(request, "tournaments/home.html", {"current": current})
+
+
+def _current() -> dict[str, Any]:
     now = timezone.now()
     current = (
         Tournament.objects.published(now).filter(offers_end_at__gt=now, cancelled_at=None).order_by("opens_at", "pk")
     )
     listed = _listed(current[:LISTED], now)
-    return render(
-        request,
-        "tournaments/home.html",
-        {
-            "joinable": [one for one in listed if one.phase in JOINABLE],
-            "coming": [one for one in listed if one.phase == Phase.ANNOUNCED],
-            "closed": [one for one in listed if one.phase == Phase.CLOSED],
-        },
-    )
+    return {
+        "joinable": [one for one in listed if one.phase in JOINABLE],
+        "coming": [one for one in listed if one.phase == Phase.ANNOUNCED],
+        "closed": [one for one in listed if one.phase == Phase.CLOSED],
+    }
 
 
+@shared
 @require_safe
 def tournaments(request: HttpRequest) -> HttpResponse:
     """All published tournaments, the latest first."""
+    years = shared_part("years", "tournaments/_years.html", _years)
+    return render(request, "tournaments/tournaments.html", {"years": years})
+
+
+def _years() -> dict[str, Any]:
     now = timezone.now()
     listed = _listed(Tournament.objects.published(now).order_by("-starts_at", "pk")[:LISTED], now)
-    years = [(year, list(group)) for year, group in groupby(listed, key=lambda one: one.tournament.starts_at.year)]
-    return render(request, "tournaments/tournaments.html", {"years": years})
+    years = groupby(listed, key=lambda one: one.tournament.starts_at.year)
+    return {"years": [(year, list(group)) for year, group in years]}
 
 
 def _listed(found: Iterable[Tournament], now: datetime) -> list[Listed]:
@@ -82,6 +93,7 @@ def _listed(found: Iterable[Tournament], now: datetime) -> list[Listed]:
     return listed
 
 
+@shared
 @require_safe
 def tournament(request: HttpRequest, slug: str) -> HttpResponse:
     """All about one tournament, and the way into its line. A draft is for its organizers and staff only."""
@@ -95,10 +107,12 @@ def tournament(request: HttpRequest, slug: str) -> HttpResponse:
         request,
         "tournaments/tournament.html",
         {
-            **_about(shown, phase, now),
             **mine,
+            "tournament": shown,
+            "about": _about(shown, phase, now),
             "now": now,
             "phase": phase,
+            "next": _next_moment(shown, phase),
             "joinable": mine["own_phase"] in JOINABLE and not shown.closed_at,
             "form_comes_along": phase == Phase.ANNOUNCED and _first_join(shown) - now < FORM_COMES_BEFORE,
             "refresh": _refresh(shown, phase, now),
@@ -107,12 +121,18 @@ def tournament(request: HttpRequest, slug: str) -> HttpResponse:
     )
 
 
-def _about(shown: Tournament, phase: Phase, now: datetime) -> dict[str, Any]:
-    """What everybody sees."""
-    seats = seat_summary(shown)
+def _about(shown: Tournament, phase: Phase, now: datetime) -> SafeString:
+    """What everybody sees, as HTML. Of a draft nobody keeps a copy."""
+    template = "tournaments/_about.html"
+    if phase == Phase.DRAFT:
+        return render_to_string(template, _facts(shown, now))
+    return shared_part(f"about:{shown.pk}", template, lambda: _facts(shown, now))
+
+
+def _facts(shown: Tournament, now: datetime) -> dict[str, Any]:
     return {
         "tournament": shown,
-        "divisions": [(one, sentences.eligible(one.division)) for one in in_order_of_age(seats)],
+        "divisions": [(one, sentences.eligible(one.division)) for one in in_order_of_age(seat_summary(shown))],
         "groups": [
             {
                 "name": one.group.name,
@@ -121,12 +141,9 @@ def _about(shown: Tournament, phase: Phase, now: datetime) -> dict[str, Any]:
             }
             for one in queries.group_facts(shown)
         ],
-        "seats_total": sum(one.seats for one in seats),
-        "waiting_total": sum(one.waiting for one in seats),
         "how": sentences.how_seats_are_given(shown, now),
         "fee": sentences.fee(shown),
         "refund": sentences.refund(shown, now),
-        "next": _next_moment(shown, phase),
     }
 
 

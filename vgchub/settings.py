@@ -100,6 +100,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "vgchub.shared_pages.SharedPagesMiddleware",
     "vgchub.responses.RefusalMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -166,6 +167,8 @@ CACHES = {
     },
 }
 DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
+# How often public pages and parts are made anew (vgchub/shelf.py); 0 makes them for each request.
+SHELF_SECONDS = env.float("SHELF_SECONDS", default=1.0)
 
 # Redis has databases, but its channels are one for all of them: two sites on one server must not hear each other.
 CHANNEL_PREFIX = f"vgchub-{urlsplit(REDIS_URL).path.strip('/') or 0}"

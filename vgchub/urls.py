@@ -12,6 +12,7 @@ from registrations import api as registrations
 from tournaments import api as tournaments
 from vgchub import local_pages
 from vgchub.admin import site
+from vgchub.shared_pages import shared
 
 handler404 = "vgchub.responses.not_found"
 handler429 = "vgchub.responses.too_many_requests"  # allauth's limits answer with it
@@ -33,8 +34,8 @@ register_converter(PublicIdConverter, "public_id")
 api = [
     path("token/", PairView.as_view(), name="api_token"),
     path("token/refresh/", RefreshView.as_view(), name="api_token_refresh"),
-    path("tournaments/", tournaments.TournamentList.as_view(), name="api_tournaments"),
-    path("tournaments/<slug:slug>/", tournaments.TournamentDetail.as_view(), name="api_tournament"),
+    path("tournaments/", shared(tournaments.TournamentList.as_view()), name="api_tournaments"),
+    path("tournaments/<slug:slug>/", shared(tournaments.TournamentDetail.as_view()), name="api_tournament"),
     path("tournaments/<slug:slug>/join/", registrations.Join.as_view(), name="api_join"),
     path("players/", registrations.Players.as_view(), name="api_players"),
     path("entries/", registrations.Entries.as_view(), name="api_entries"),

@@ -31,6 +31,9 @@ async function wake() {
 document.addEventListener("visibilitychange", wake);
 addEventListener("pageshow", wake);
 
-// What the page was made with counts from when its first byte came.
-const first = document.querySelector("[data-now]");
-if (first) sync(first.dataset.now, performance.getEntriesByType("navigation")[0]?.responseStart);
+// What the page was made with counts from when its first byte came. A copy that was kept was made earlier than that: with it the server
+// sends the time at which it said that the copy still holds.
+const answer = performance.getEntriesByType("navigation")[0];
+const sentAt = answer?.serverTiming?.find(({ name }) => name === "clock")?.duration;
+const first = sentAt ? new Date(sentAt).toISOString() : document.querySelector("[data-now]")?.dataset.now;
+if (first) sync(first, answer?.responseStart);
