@@ -64,6 +64,14 @@ COMMANDS: dict[str, Command] = {
             switch("--joins", "join another tournament before and meanwhile, and say its p95"),
         ),
     ),
+    "pages": Command(
+        "a reload storm on public pages, signed in or not, and the cache emptied meanwhile",
+        (
+            number("--waiting", 1_000, "how many stand in the tournament's line"),
+            number("--connections", 64, "how many ask at once", most=10_000),
+            number("--seconds", 5, "how long each storm lasts", most=600),
+        ),
+    ),
 }
 
 
