@@ -1,6 +1,6 @@
 """Reads of the queue that deserve a name."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,6 +9,7 @@ from django.db import connection
 from django.db.models import Count, Max, Q
 from django.db.models.functions import Now
 
+from accounts.models import Player
 from registrations.models import QueueEntry
 from registrations.rules import State
 from tournaments.models import Division, Seat, Tournament
@@ -155,6 +156,15 @@ def waiting_blocks(tournament_id: int, blocks: Iterable[int] | None) -> list[tup
         else:
             cursor.execute(THESE_BLOCKS, {"tournament": tournament_id, "blocks": list(blocks)})
         return [(division, lane, block, int(bits[::-1], 2)) for division, lane, block, bits in cursor.fetchall()]
+
+
+def live_entries(players: Sequence[Player], tournament: Tournament) -> list[QueueEntry]:
+    """The entries with which these players take part now, with their players, in the order in which they joined (one query)."""
+    own = {player.pk: player for player in players}
+    entries = list(QueueEntry.objects.live().filter(player__in=own, tournament=tournament).order_by("number"))
+    for entry in entries:
+        entry.player = own[entry.player_id]
+    return entries
 
 
 def seats_and_free(tournaments: Iterable[Tournament]) -> dict[int, tuple[int, int]]:

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import Player, User
 from registrations import passes
-from registrations.queries import entries_of_account, seat_summary, seats_and_free
+from registrations.queries import live_entries, seat_summary, seats_and_free
 from tournaments import queries, rules, sentences
 from tournaments.models import Division, Tournament
 from tournaments.rules import Phase
@@ -159,7 +159,7 @@ def _mine(user: User | AnonymousUser, shown: Tournament, now: datetime) -> dict[
         return {"own_entries": [], "own_players": [], "own_phase": shown.phase(now)}
     players = list(Player.objects.of(user))
     early = _opens_early(shown, players) if shown.mode == Tournament.Mode.FIRST_COME else 0
-    entries = [entry for entry in entries_of_account(user.pk, shown) if entry.is_live]
+    entries = live_entries(players, shown)
     in_line = {entry.player_id for entry in entries}
     return {
         "own_entries": entries,
@@ -170,7 +170,9 @@ def _mine(user: User | AnonymousUser, shown: Tournament, now: datetime) -> dict[
 
 def _opens_early(shown: Tournament, players: Sequence[Player]) -> int:
     """Minutes by which the first of these players may join before the others."""
-    entry = queries.entry_rules(shown)
+    entry = queries.known_entry_rules(shown.slug)
+    if entry.tournament.rules_version != shown.rules_version:
+        entry = queries.entry_rules_anew(shown.slug)
     if not any(group.opens_early_minutes for group in entry.groups):
         return 0
     listed = queries.memberships(players, shown)

@@ -89,11 +89,12 @@ def test_tournament_costs_a_signed_in_player_the_same_queries_for_one_and_for_th
     shown, alice = make_tournament(seats=10), make_user()
     client.force_login(alice)
     make_entry(shown, make_player(alice))
-    with django_assert_num_queries(10):
+    client.get(shown.get_absolute_url())  # this process knows the tournament's rules from now on
+    with django_assert_num_queries(8):
         client.get(shown.get_absolute_url())
     make_entry(shown, make_player(alice), state=State.CONFIRMED)
     make_entry(shown, make_player(alice), state=State.PASSED)
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(8):
         client.get(shown.get_absolute_url())
 
 
@@ -169,6 +170,16 @@ def test_player_of_an_early_group_may_join_before_the_others(client: Client) -> 
     assert f'<form method="post" {join}' in text_of(client, shown.get_absolute_url()).split('id="join-now" hidden')[0]
     client.force_login(bob.account)
     assert join not in text_of(client, shown.get_absolute_url()).split('id="join-now" hidden')[0]
+
+
+def test_group_that_opens_early_is_seen_as_soon_as_there_is_one(client: Client) -> None:
+    shown, alice = make_tournament(opens_in=HOUR), make_player()
+    client.force_login(alice.account)
+    closed = text_of(client, shown.get_absolute_url())
+    make_group(shown, members=(alice,), opens_early_minutes=90)
+    opened = text_of(client, shown.get_absolute_url())
+    assert "<form" not in closed.split('id="join-now" hidden')[0]
+    assert "<form" in opened.split('id="join-now" hidden')[0]
 
 
 def test_form_comes_along_hidden_shortly_before_the_opening(client: Client) -> None:

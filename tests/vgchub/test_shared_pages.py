@@ -122,7 +122,9 @@ def test_part_of_everybodys_is_made_once_for_those_who_are_signed_in(
     about = page[page.index('id="seats-title"') :].split("</article>")[0]
     for _account in range(2):
         client.force_login(make_player().account)
-        assert about in client.get(shown.get_absolute_url()).content.decode()
+        client.get(shown.get_absolute_url())
+        with django_assert_num_queries(4):  # the account, its players, its entries; the tournament
+            assert about in client.get(shown.get_absolute_url()).content.decode()
     assert sum(key.startswith(f"about:{shown.pk}:") for key in shelf._places) == 1
 
 
