@@ -20,6 +20,9 @@ from tournaments.queries import database_now
 from vgchub import live
 from vgchub.errors import RefusedError
 
+# What changes with an offer and its seat.
+HELD = ["state", "seat", "offer_number", "offer_expires_at", "checkout_at", "hold_until", "confirmed_at", "ended_at"]
+
 
 class OfferOverError(RefusedError):
     code = "offer_over"
@@ -44,7 +47,7 @@ def take_up_offer(*, account: User, public_id: str) -> QueueEntry:
         entry = own_entry(account, public_id)
         now = database_now()
         if entry.tournament.is_free or entry.waived_by_id:
-            return confirm_entry(entry_id=entry.pk)
+            return _confirm(entry, now, unless_over_at=_deadline_clock(entry.tournament, now))
         moment = _deadline_clock(entry.tournament, now)
         paying = moment + timedelta(minutes=entry.tournament.payment_minutes)
         begun = QueueEntry.objects.filter(
@@ -85,20 +88,25 @@ def confirm_entry(*, entry_id: int, paid: bool = False) -> QueueEntry:
     Raises:
         OfferOverError
     """
-    with transaction.atomic(), pghistory.context(service="confirm_entry"):
+    with transaction.atomic():
         now = database_now()
-        offered = QueueEntry.objects.filter(pk=entry_id, state=State.OFFERED)
-        if not paid:
-            offered = offered.filter(
-                offer_expires_at__gt=_deadline_clock(Tournament.objects.get(entries=entry_id), now)
-            )
+        entry = QueueEntry.objects.select_related("player", "tournament").get(pk=entry_id)
+        return _confirm(entry, now, unless_over_at=None if paid else _deadline_clock(entry.tournament, now))
+
+
+def _confirm(entry: QueueEntry, now: datetime, *, unless_over_at: datetime | None) -> QueueEntry:
+    """One UPDATE, which looks at the deadline if there is one to keep; the entry then says how it stands."""
+    offered = QueueEntry.objects.filter(pk=entry.pk, state=State.OFFERED)
+    if unless_over_at is not None:
+        offered = offered.filter(offer_expires_at__gt=unless_over_at)
+    with pghistory.context(service="confirm_entry"):
         confirmed = offered.update(state=State.CONFIRMED, confirmed_at=now, offer_expires_at=None, hold_until=None)
-        entry = QueueEntry.objects.select_related("player", "tournament", "seat", "division").get(pk=entry_id)
-        if not confirmed and entry.state != State.CONFIRMED:
-            raise OfferOverError(entry.state)
-        if confirmed:
-            notices.due([entry], Notice.Kind.CONFIRMED, now)
-            _tell(entry)
+    entry.refresh_from_db(fields=HELD)
+    if not confirmed and entry.state != State.CONFIRMED:
+        raise OfferOverError(entry.state)
+    if confirmed:
+        notices.due([entry], Notice.Kind.CONFIRMED, now)
+        _tell(entry)
     return entry
 
 

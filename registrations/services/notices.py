@@ -47,6 +47,22 @@ def due(entries: Iterable[QueueEntry], kind: Notice.Kind, at: datetime) -> None:
     wake_on_commit(send_notices)
 
 
+OFFERS = """
+INSERT INTO registrations_notice (entry_id, kind, offer_number, due_at)
+SELECT e.id, kind, e.offer_number, due_at
+FROM registrations_queueentry e, (VALUES ('OFFERED', %(now)s), ('ENDING', %(ending)s)) AS mail (kind, due_at)
+WHERE e.id = ANY(%(entries)s)
+"""
+
+
+def offers_due(entry_ids: list[int], *, offered_at: datetime, expires_at: datetime) -> None:
+    """Note the two mails of each new offer, that it is there and that it is about to end: one statement for all of them."""
+    given = {"entries": entry_ids, "now": offered_at, "ending": ending_due_at(expires_at, offered_at)}
+    with connection.cursor() as cursor:
+        cursor.execute(OFFERS, given)
+    wake_on_commit(send_notices)
+
+
 def ending_due_at(expires_at: datetime, offered_at: datetime) -> datetime:
     """When to say that an offer is about to end: after three quarters of its time."""
     return expires_at - (expires_at - offered_at) / 4

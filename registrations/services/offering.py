@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pghistory
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, Window
+from django.db.models.functions import RowNumber
 from django.utils.translation import gettext_lazy
 
 from accounts.models import User
@@ -103,8 +104,11 @@ def _release_reserved(tournament: Tournament) -> None:
 def _pairs(tournament: Tournament, limit: int) -> list[tuple[int, int]]:
     """Division by division, whoever is due with a seat; in all at most `limit`."""
     free: dict[int, list[rules.FreeSeat]] = {}
-    seats = Seat.objects.free().filter(division__tournament=tournament).order_by("division", "number")
-    for pk, division_id, group_id in seats.values_list("pk", "division_id", "reserved_for_id"):
+    # No more of each kind than can be given out now: there may be thousands.
+    turn = Window(RowNumber(), partition_by=["division", "reserved_for"], order_by="number")
+    seats = Seat.objects.free().filter(division__tournament=tournament).annotate(turn=turn).filter(turn__lte=limit)
+    rows = seats.order_by("division", "number").values_list("pk", "division", "reserved_for")
+    for pk, division_id, group_id in rows:
         free.setdefault(division_id, []).append(rules.FreeSeat(pk, group_id))
     pairs: list[tuple[int, int]] = []
     for division_id, seats_free in free.items():
@@ -138,9 +142,9 @@ WITH offer AS MATERIALIZED (
 UPDATE registrations_queueentry e
 SET state = 'OFFERED', seat_id = offer.seat_id, offer_number = offer.offer_number, offered_at = %(now)s,
     offer_expires_at = %(expires_at)s, hold_until = %(hold_until)s, checkout_at = NULL
-FROM offer
-WHERE e.id = offer.entry_id AND e.state = 'WAITING'
-RETURNING e.id
+FROM offer, accounts_player p
+WHERE e.id = offer.entry_id AND e.state = 'WAITING' AND p.id = e.player_id
+RETURNING e.id, e.public_id, p.account_id
 """
 
 
@@ -157,12 +161,10 @@ def _offer(tournament: Tournament, pairs: list[tuple[int, int]], now: datetime) 
                 "hold_until": deadlines.hold_until,
             },
         )
-        offered = [row[0] for row in cursor.fetchall()]
-    entries = QueueEntry.objects.filter(pk__in=offered).select_related("player")
-    notices.due(entries, Notice.Kind.OFFERED, now)
-    notices.due(entries, Notice.Kind.ENDING, notices.ending_due_at(deadlines.expires_at, now))
+        offered = cursor.fetchall()
+    notices.offers_due([pk for pk, *_ in offered], offered_at=now, expires_at=deadlines.expires_at)
     live.tell_many_on_commit(
-        [(entry.player.account_id, {"kind": "entry.changed", "entry": entry.public_id}) for entry in entries]
+        [(account_id, {"kind": "entry.changed", "entry": public_id}) for _pk, public_id, account_id in offered]
     )
     return len(offered)
 

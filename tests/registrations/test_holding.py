@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from registrations import services
 from registrations.models import QueueEntry
@@ -85,6 +87,14 @@ def test_take_up_offer_of_a_free_tournament_confirms() -> None:
     assert (entry.state, entry.offer_expires_at, entry.hold_until) == (State.CONFIRMED, None, None)
     assert entry.seat is not None
     assert about(entry.confirmed_at) == about(now())
+
+
+def test_one_click_on_a_free_seat_costs_few_statements() -> None:
+    entry = offered(tournament={})
+    with CaptureQueriesContext(connection) as queries:
+        take_up(entry)
+    # A savepoint's two; the entry, the time, the confirmation, the entry as it is now, its mail.
+    assert len(queries) == 7
 
 
 def test_take_up_offer_of_who_need_not_pay_confirms() -> None:
