@@ -53,6 +53,13 @@ COMMANDS: dict[str, Command] = {
         "how late the last of so many open pages shows that the line moved, and how soon all are back after a restart",
         (number("--players", 10_000, "how many pages are open"),),
     ),
+    "seats": Command(
+        "how many seats a second are offered and confirmed",
+        (
+            number("--seats", 2000, "how many there are, each time", least=100),
+            number("--processes", 2, "how many offer or confirm at once", most=16),
+        ),
+    ),
     "line": Command(
         "what publishing a line costs",
         (number("--waiting", 1_000_000, "how many stand in it", least=100),),
