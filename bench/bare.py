@@ -11,6 +11,7 @@ from django.db import connection
 from bench import load
 from bench.report import say
 from bench.site import BenchSite
+from vgchub.local.ports import free_port
 
 WARM_UP = 1_000
 
@@ -19,39 +20,38 @@ TABLE = "CREATE TABLE bench_row (LIKE registrations_queueentry INCLUDING IDENTIT
 
 
 def measure(site: BenchSite, options: Namespace) -> dict[str, Any]:
-    """`rate` of so many requests, with its percentiles."""
-    return as_fast_as_it_goes(site, options.requests).figures()
-
-
-def as_fast_as_it_goes(site: BenchSite, count: int) -> load.Load:
-    """So many INSERTs through the bare site, once it is warm."""
-    with bare_site(site):
-        say(f"{count} requests to the bare view")
-        client = load.Client(site.port)
-
-        async def both() -> load.Load:
-            await load.as_fast_as_it_goes(client, _requests(WARM_UP), good=200)
-            return await load.as_fast_as_it_goes(client, _requests(count), good=200)
-
-        return load.run(both())
+    """`rate` of so many requests, with its percentiles, and CPU milliseconds per request by process."""
+    with bare_site(site) as port:
+        say(f"{options.requests} requests to the bare view")
+        client, cpu = load.Client(port), dict[str, float]()
+        load.run(load.as_fast_as_it_goes(client, requests(WARM_UP), good=200))
+        client.close()
+        with site.cpu_counted(cpu):
+            done = load.run(load.as_fast_as_it_goes(load.Client(port), requests(options.requests), good=200))
+    cpu["generator"] = done.cpu_seconds
+    return {**done.figures(), "cpu_ms": load.milliseconds_each(cpu, done.sent)}
 
 
 @contextmanager
-def bare_site(site: BenchSite) -> Iterator[None]:
-    """In place of the web process, on its port, with its flags."""
+def bare_site(site: BenchSite) -> Iterator[int]:
+    """The bare site under the web process's own flags; yields its port."""
     with connection.cursor() as cursor:
         cursor.execute(TABLE)
-    web = site.site.web()
+    port = free_port()
+    web = replace(site.site, port=port).web()
     argv = tuple("bench.bare_site" if part == "vgchub.wsgi" else part for part in web.argv)
     site.start_specs(replace(web, name="bare", argv=argv))
     try:
-        yield
+        yield port
     finally:
         site.stop_last()
         with connection.cursor() as cursor:
             cursor.execute("DROP TABLE bench_row")
 
 
-def _requests(count: int) -> Iterator[bytes]:
-    for number in range(1, count + 1):
-        yield load.request("POST", "/join/", b'{"players":[%d]}' % number, content_type="application/json")
+def requests(count: int) -> list[bytes]:
+    """So many, each of another player."""
+    return [
+        load.request("POST", "/join/", b'{"players":[%d]}' % number, content_type="application/json")
+        for number in range(1, count + 1)
+    ]

@@ -64,6 +64,16 @@ COMMANDS: dict[str, Command] = {
         "what publishing a line costs",
         (number("--waiting", 1_000_000, "how many stand in it", least=100),),
     ),
+    "joins": Command(
+        "distinct players joining: as fast as it goes beside the yardstick, at fixed rates, all at once",
+        (
+            choice("--via", ("api", "page"), "by the API with a token, or by the page with a session"),
+            number("--players", 12_000, "how many join as fast as it goes"),
+            number("--seconds", 10, "how long joins go on at each fixed rate"),
+            number("--burst", 0, "so many more join within one second", least=0),
+            number("--waiting", 0, "measure once more behind so many who wait: cost_ratio", least=0),
+        ),
+    ),
     "draw": Command(
         "seal, draw, publish and verify a draw of so many entries",
         (

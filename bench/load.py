@@ -9,7 +9,7 @@ import gc
 import statistics
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
@@ -188,13 +188,19 @@ class Load:
 
     tally: Tally = field(default_factory=Tally)
     sent: int = 0
+    last_sent: float = 0.0
+    sent_seconds: float = 0.0  # until the last was sent
     seconds: float = 0.0
     cpu_seconds: float = 0.0
 
     @property
+    def good(self) -> int:
+        return len(self.tally.milliseconds["request"])
+
+    @property
     def rate(self) -> float:
         """Good answers a second."""
-        return len(self.tally.milliseconds["request"]) / self.seconds if self.seconds else 0.0
+        return self.good / self.seconds if self.seconds else 0.0
 
     def figures(self) -> dict[str, Any]:
         """`rate`, `errors`, percentiles, `generator_share` (of one core), and what the errors were."""
@@ -207,6 +213,23 @@ class Load:
         if self.tally.errors:
             figures["error_kinds"] = dict(self.tally.errors.most_common(5))
         return figures
+
+
+def together(loads: Iterable[Load]) -> Load:
+    """Several loads, one after the other, as one."""
+    whole = Load()
+    for one in loads:
+        whole.tally.milliseconds["request"] += one.tally.milliseconds["request"]
+        whole.tally.errors += one.tally.errors
+        whole.sent += one.sent
+        whole.seconds += one.seconds
+        whole.cpu_seconds += one.cpu_seconds
+    return whole
+
+
+def milliseconds_each(seconds: Mapping[str, float], count: int) -> dict[str, float]:
+    """CPU seconds by process as milliseconds of each of `count` requests; who used next to none is left out."""
+    return {name: round(used * 1000 / count, 2) for name, used in seconds.items() if used * 1000 > count * 0.005}
 
 
 async def as_fast_as_it_goes(client: Client, requests: Iterable[bytes], *, good: int, at_once: int = 32) -> Load:
@@ -253,6 +276,7 @@ async def paced(act: Callable[[T, float], Awaitable[None]], items: Iterable[T], 
 
 async def _counted(client: Client, sent: bytes, load: Load, *, good: int, due: float) -> None:
     load.sent += 1
+    load.last_sent = time.perf_counter()
     answer = await client.ask(sent)
     if answer.status == good:
         load.tally.answered("request", time.perf_counter() - due)
@@ -267,4 +291,5 @@ def _measured(load: Load) -> Iterator[None]:
     began, cpu = time.perf_counter(), time.process_time()
     yield
     load.seconds = time.perf_counter() - began
+    load.sent_seconds = load.last_sent - began
     load.cpu_seconds = time.process_time() - cpu

@@ -3,14 +3,17 @@
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+BEGAN = time.monotonic()
+
 
 def say(text: str) -> None:
-    """Progress, for the person who waits."""
-    print(text, file=sys.stderr, flush=True)
+    """Progress, for the person who waits, with the seconds since the start."""
+    print(f"{time.monotonic() - BEGAN:6.1f} s  {text}", file=sys.stderr, flush=True)
 
 
 def show(name: str, figures: Mapping[str, Any]) -> None:

@@ -1,13 +1,12 @@
 """What is measured: embedded servers, and those of the site's own processes that a benchmark starts, as production has them."""
 
 import os
-import resource
 import secrets
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,8 +17,8 @@ from vgchub.local.fingerprint import HOUSE
 from vgchub.local.ports import free_port
 from vgchub.local.site import Site, simulator
 from vgchub.local.supervisor import Supervisor
+from vgchub.open_files import raise_limit_of_open_files
 
-OPEN_FILES = 65_536
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -84,6 +83,18 @@ class BenchSite:
             for child in group
         }
 
+    @contextmanager
+    def cpu_counted(self, used: dict[str, float]) -> Iterator[None]:
+        """Add to `used` the CPU seconds that each process uses meanwhile."""
+        before = self.cpu_seconds()
+        yield
+        for name, seconds in self.cpu_seconds().items():
+            used[name] = used.get(name, 0.0) + seconds - before.get(name, 0.0)
+
+    def environment_of(self, process: str) -> dict[str, str]:
+        """The environment of one of the site's processes."""
+        return {**os.environ, **self.site.environment, "PROCESS": process}
+
     def settle(self) -> None:
         """Plan by true figures, and have what was prepared behind us: not in the measurement's own writes."""
         from django.db import connection  # noqa: PLC0415  Django is set up by now
@@ -106,7 +117,7 @@ class BenchSite:
 @contextmanager
 def bench_site() -> Iterator[BenchSite]:
     """PostgreSQL and Valkey as bin/run starts them, durable, with the site's tables; Django is set up in this process too."""
-    _raise_limit_of_open_files()
+    raise_limit_of_open_files()
     with tempfile.TemporaryDirectory(prefix="vgchub-bench-") as name:
         folder = Path(name)
         folder.chmod(0o711)  # PostgreSQL may run as another user
@@ -144,13 +155,6 @@ def _production(servers: Embedded, site: Site) -> dict[str, str]:
         "LOG_LEVEL": "WARNING",
         "PYTHONWARNINGS": "ignore",
     }
-
-
-def _raise_limit_of_open_files() -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
-    with suppress(ValueError, OSError):  # macOS has a limit of its own below the hard one
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _children() -> dict[int, list[int]]:

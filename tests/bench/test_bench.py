@@ -18,7 +18,7 @@ from vgchub.local.fingerprint import HOUSE
 def run(*argv: str) -> dict[str, Any]:
     """The figures of `bin/bench ...`, on servers of its own."""
     done = subprocess.run(
-        [sys.executable, "-m", "bench", *argv], cwd=HOUSE, capture_output=True, text=True, check=False, timeout=240
+        [sys.executable, "-m", "bench", *argv], cwd=HOUSE, capture_output=True, text=True, check=False, timeout=900
     )
     assert done.returncode == 0, done.stdout + done.stderr
     figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -30,6 +30,16 @@ def test_a_draw_is_measured() -> None:
     figures = run("draw", "--entries", "100")
     assert figures["entries"] == 100
     assert figures.keys() >= {"seal_s", "rank_s", "draw_s", "bundle_s", "total_s", "verify_s", "peak_mb"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("via", ["api", "page"])
+def test_joins_are_measured(via: str) -> None:
+    figures = run("joins", f"--via={via}", "--players=30", "--seconds=1", "--burst=50", "--waiting=100")
+    assert figures["errors"] == figures["burst"]["errors"] == figures["behind"]["errors"] == 0
+    assert figures.keys() >= {"rate", "p95_ms", "ratio_to_bare", "cpu_ms", "cost_ratio"}
+    assert figures["at_rate"].keys() == {"100", "200", "300", "500"}
+    assert figures["parts"].keys() == {"middleware", "view", "session or token", "limiter", "database", "whole"}
 
 
 def test_figures_come_as_a_table_and_then_as_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
