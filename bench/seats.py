@@ -22,10 +22,10 @@ def measure(site: BenchSite, options: Namespace) -> dict[str, Any]:
     seats: int = options.seats
     figures: dict[str, Any] = {"seats": seats, "processes": options.processes}
     figures["offers_by_services"] = {
-        "of_1": _offered(site, _line(site, seats), 1),
-        f"of_{options.processes}": _offered(site, tournament := _line(site, seats), options.processes),
+        "of_1": _offered(_line(site, seats), 1),
+        f"of_{options.processes}": _offered(tournament := _line(site, seats), options.processes),
     }
-    figures["confirmations_by_services"] = _confirmed(site, tournament, options.processes)
+    figures["confirmations_by_services"] = _confirmed(tournament, options.processes)
     tournament = _line(site, seats)
     site.start("web", "clock")
     figures["offers_by_clock"] = _offered_by_clock(tournament, seats)
@@ -45,26 +45,24 @@ def _line(site: BenchSite, seats: int) -> int:
     return tournament.pk
 
 
-def _offered(site: BenchSite, tournament: int, processes: int) -> float:
-    return _by_hands(site, "offer", [[tournament]] * processes)
+def _offered(tournament: int, processes: int) -> float:
+    return _by_hands("offer", [[tournament]] * processes)
 
 
-def _confirmed(site: BenchSite, tournament: int, processes: int) -> float:
+def _confirmed(tournament: int, processes: int) -> float:
     from registrations.models import QueueEntry  # noqa: PLC0415
 
     offered = list(
         QueueEntry.objects.filter(tournament=tournament, state="OFFERED").values_list("public_id", flat=True)
     )
-    return _by_hands(site, "confirm", [offered[n::processes] for n in range(processes)])
+    return _by_hands("confirm", [offered[n::processes] for n in range(processes)])
 
 
-def _by_hands(site: BenchSite, act: str, work: Sequence[Sequence[object]]) -> float:
+def _by_hands(act: str, work: Sequence[Sequence[object]]) -> float:
     """Done a second, by one process for each list of work; they begin together."""
     argv = [sys.executable, "-m", "bench.seats", act]
     hands = [
-        subprocess.Popen(  # noqa: S603 - our own command
-            argv, env=site.environment_of("command"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own command
         for _ in work
     ]
     for hand, given in zip(hands, work, strict=True):
