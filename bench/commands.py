@@ -4,6 +4,8 @@ import argparse
 from dataclasses import dataclass
 from typing import Any
 
+from bench.faults import FAULTS, GROUPS
+
 MILLIONS = 5_000_000
 
 
@@ -43,6 +45,13 @@ def choice(name: str, choices: tuple[str, ...], text: str) -> Option:
     """An option that takes one of `choices`; the first is the default."""
     return Option(name, {"choices": choices, "default": choices[0], "help": f"{text} (default {choices[0]})"})
 
+
+CROWD = (
+    number("--players", 10_000, "how many want in"),
+    number("--seats", 700, "how many seats there are", most=10_000),
+    number("--seconds", 30, "everybody joins within so many seconds", most=3600),
+    choice("--mode", ("fair_start", "first_come"), "how seats are given out"),
+)
 
 COMMANDS: dict[str, Command] = {
     "bare": Command(
@@ -87,6 +96,13 @@ COMMANDS: dict[str, Command] = {
             number("--waiting", 1_000, "how many stand in the tournament's line"),
             number("--connections", 64, "how many ask at once", most=10_000),
             number("--seconds", 5, "how long each storm lasts", most=600),
+        ),
+    ),
+    "rush": Command(
+        "everybody at once, over HTTP and sockets, until every seat is paid for",
+        (
+            *CROWD,
+            choice("--fault", ("none", *GROUPS, *FAULTS), "what goes wrong meanwhile"),
         ),
     ),
 }

@@ -28,6 +28,7 @@ LOCAL_MODE = env.bool("LOCAL_MODE", default=False)
 # Which process this is (web, live, clock, worker, beat); it decides how many connections are kept.
 PROCESS = env.str("PROCESS", default="web")
 WEB_THREADS = env.int("WEB_THREADS", default=8)
+WEB_POOL = env.int("WEB_POOL", default=WEB_THREADS)  # connections to the database
 
 SITE_URL = env.str("SITE_URL", default="http://127.0.0.1:8000").rstrip("/")
 # Where the live process answers; empty means the site's own host under /live/.
@@ -137,7 +138,7 @@ TEMPLATES = [
 ]
 
 # Pooled where threads share a process (measured: 241 to 1606 requests/s); a lone process keeps one connection.
-_pool_sizes = {"web": WEB_THREADS, "live": 4}
+_pool_sizes = {"web": WEB_POOL, "live": 4}
 DATABASES = {
     "default": {
         **DATABASE_URL,
