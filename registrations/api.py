@@ -4,11 +4,13 @@ from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework.authentication import BaseAuthentication
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.api import TokenAlone
 from accounts.models import Player
 from lottery.chances import in_draw
 from payments.services import start_payment
@@ -20,6 +22,7 @@ from registrations.serializers import (
     PlayerSerializer,
     StandingSerializer,
     TakeUpSerializer,
+    show_entries,
 )
 from registrations.standing import standings
 from registrations.views import joinable
@@ -44,6 +47,8 @@ class Players(ListAPIView[Player]):
 class Join(APIView):
     """Put players of the account into the line of a tournament; repeating it gives the same entries."""
 
+    authentication_classes: ClassVar[list[type[BaseAuthentication]]] = [TokenAlone]
+
     @extend_schema(
         operation_id="join",
         request=JoinSerializer,
@@ -58,7 +63,7 @@ class Join(APIView):
             player_ids=list(dict.fromkeys(form.validated_data["players"])),
             source=Source.of(request),
         )
-        return Response(EntrySerializer(entries, many=True).data)
+        return Response(show_entries(entries))
 
 
 @extend_schema_view(

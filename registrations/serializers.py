@@ -1,5 +1,6 @@
 """Entries as the API shows them, and what a join needs."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -48,6 +49,15 @@ class EntrySerializer(serializers.ModelSerializer[QueueEntry]):
     @extend_schema_field(serializers.IntegerField(allow_null=True))
     def get_seat(self, entry: QueueEntry) -> int | None:
         return entry.seat.number if entry.seat else None
+
+
+# Building the fields takes longer than everything else that the answer to a join needs: they are built once.
+_entry_shown = EntrySerializer()
+
+
+def show_entries(entries: Iterable[QueueEntry]) -> list[dict[str, Any]]:
+    """What `EntrySerializer(entries, many=True).data` is."""
+    return [_entry_shown.to_representation(entry) for entry in entries]
 
 
 class StandingSerializer(serializers.Serializer[Any]):

@@ -32,11 +32,11 @@ class PublicIdConverter(StringConverter):
 register_converter(PublicIdConverter, "public_id")
 
 api = [
+    path("tournaments/<slug:slug>/join/", registrations.Join.as_view(), name="api_join"),  # the hot one
     path("token/", PairView.as_view(), name="api_token"),
     path("token/refresh/", RefreshView.as_view(), name="api_token_refresh"),
     path("tournaments/", shared(tournaments.TournamentList.as_view()), name="api_tournaments"),
     path("tournaments/<slug:slug>/", shared(tournaments.TournamentDetail.as_view()), name="api_tournament"),
-    path("tournaments/<slug:slug>/join/", registrations.Join.as_view(), name="api_join"),
     path("players/", registrations.Players.as_view(), name="api_players"),
     path("entries/", registrations.Entries.as_view(), name="api_entries"),
     path("entries/<public_id:public_id>/", registrations.Entry.as_view(), name="api_entry"),
@@ -48,13 +48,13 @@ api = [
 ]
 
 urlpatterns = [
+    path("api/v1/", include(api)),
     path("", include("tournaments.urls")),
     path("", include("registrations.urls")),
     path("", include("lottery.urls")),
     path("", include("accounts.urls")),
     path("", include("payments.urls")),
     path("", include("reports.urls")),
-    path("api/v1/", include(api)),
     path("admin/", site.urls),
     path("stripe/", include("djstripe.urls", namespace="djstripe")),
 ]
