@@ -70,7 +70,16 @@ class QueueEntryQuerySet(models.QuerySet["QueueEntry"]):
 
 
 # A draw gives a million places in one statement: one trigger call for all of them takes a third of the time.
-@pghistory.track(pghistory.InsertEvent(), pghistory.UpdateEvent(level=pghistory.Statement))
+@pghistory.track(
+    pghistory.InsertEvent(),
+    pghistory.UpdateEvent(level=pghistory.Statement),
+    meta={
+        # Offers as they were made: whether they went down the order is asked of each drawn tournament.
+        "indexes": [
+            models.Index(fields=["tournament"], condition=Q(state=State.OFFERED), name="queueentryevent_offers")
+        ],
+    },
+)
 class QueueEntry(models.Model):
     """One player's entry in one tournament.
 
