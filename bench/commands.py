@@ -83,6 +83,15 @@ COMMANDS: dict[str, Command] = {
             number("--waiting", 0, "measure once more behind so many who wait: cost_ratio", least=0),
         ),
     ),
+    "signin": Command(
+        "fresh sign-ins by password and by mailed code, beside joins and alone",
+        (
+            number("--people", 1_000, "how many sign in each way, as fast as it goes"),
+            number("--rate", 50, "sign-ins a second beside joins"),
+            number("--joins", 100, "joins a second beside sign-ins"),
+            number("--seconds", 10, "how long both go on"),
+        ),
+    ),
     "draw": Command(
         "seal, draw, publish and verify a draw of so many entries",
         (

@@ -202,6 +202,18 @@ class Load:
         """Good answers a second."""
         return self.good / self.seconds if self.seconds else 0.0
 
+    def begin(self) -> None:
+        """Note that something is sent."""
+        self.sent += 1
+        self.last_sent = time.perf_counter()
+
+    def end(self, answer: Answer, *, good: int, due: float) -> None:
+        """Note what came back, if it has the status that is meant with the time since it was `due`."""
+        if answer.status == good:
+            self.tally.answered("request", time.perf_counter() - due)
+        else:
+            self.tally.error(f"{answer.status} {'' if answer.status else answer.body.decode()}".strip())
+
     def figures(self) -> dict[str, Any]:
         """`rate`, `errors`, percentiles, `generator_share` (of one core), and what the errors were."""
         figures: dict[str, Any] = {
@@ -234,21 +246,27 @@ def milliseconds_each(seconds: Mapping[str, float], count: int) -> dict[str, flo
 
 async def as_fast_as_it_goes(client: Client, requests: Iterable[bytes], *, good: int, at_once: int = 32) -> Load:
     """`at_once` clients, each with its next request as soon as the last is answered; `good` is the status that is meant."""
-    load, left = Load(), iter(requests)
+    load = Load()
+    with measured(load):
+        await in_turns(lambda sent, due: _counted(client, sent, load, good=good, due=due), requests, at_once=at_once)
+    return load
+
+
+async def in_turns(act: Callable[[T, float], Awaitable[None]], items: Iterable[T], *, at_once: int) -> None:
+    """Do `act(item, due)` for each, so many at once; `due` is when it began, of time.perf_counter()."""
+    left = iter(items)
 
     async def one_after_another() -> None:
-        for sent in left:
-            await _counted(client, sent, load, good=good, due=time.perf_counter())
+        for item in left:
+            await act(item, time.perf_counter())
 
-    with _measured(load):
-        await asyncio.gather(*(one_after_another() for _ in range(at_once)))
-    return load
+    await asyncio.gather(*(one_after_another() for _ in range(at_once)))
 
 
 async def at_rate(client: Client, requests: Iterable[bytes], *, good: int, rate: float) -> Load:
     """Send so many a second whatever the answers do; times count from when a request was due (nothing is left out)."""
     load = Load()
-    with _measured(load):
+    with measured(load):
         await paced(lambda sent, due: _counted(client, sent, load, good=good, due=due), requests, rate=rate)
     return load
 
@@ -275,19 +293,13 @@ async def paced(act: Callable[[T, float], Awaitable[None]], items: Iterable[T], 
 
 
 async def _counted(client: Client, sent: bytes, load: Load, *, good: int, due: float) -> None:
-    load.sent += 1
-    load.last_sent = time.perf_counter()
-    answer = await client.ask(sent)
-    if answer.status == good:
-        load.tally.answered("request", time.perf_counter() - due)
-    else:
-        load.tally.error(
-            f"{answer.status} {answer.body[:80].decode(errors='replace') if answer.status == 0 else ''}".strip()
-        )
+    load.begin()
+    load.end(await client.ask(sent), good=good, due=due)
 
 
 @contextmanager
-def _measured(load: Load) -> Iterator[None]:
+def measured(load: Load) -> Iterator[None]:
+    """Take the time, and what it costs this process."""
     began, cpu = time.perf_counter(), time.process_time()
     yield
     load.seconds = time.perf_counter() - began

@@ -42,6 +42,14 @@ def test_joins_are_measured(via: str) -> None:
     assert figures["parts"].keys() == {"middleware", "view", "session or token", "limiter", "database", "whole"}
 
 
+@pytest.mark.slow
+def test_sign_ins_are_measured() -> None:
+    figures = run("signin", "--people=20", "--rate=5", "--joins=5", "--seconds=2")
+    for way in ("password", "code"):
+        assert figures[way]["errors"] == figures[way]["beside_joins"]["errors"] == 0
+        assert figures[way].keys() >= {"rate", "p95_ms", "joins_before", "joins_meanwhile"}
+
+
 def test_figures_come_as_a_table_and_then_as_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
     report.show("joins", {"rate": 712.4, "cpu": {"web": 1.2}})
     *table, last = capsys.readouterr().out.splitlines()
