@@ -2,12 +2,22 @@
 
 from collections.abc import Sequence
 
+from django.utils.translation import gettext_lazy as _
+
 from accounts.models import Player
 from tournaments.queries import EntryRules
-from vgchub.limits import Limit, Turns, take
+from vgchub.limits import Limit, TooManyRequestsError, Turns, take
 
 # However much a tournament lets in a minute, accounts that are not verified don't send it at once.
 BURST, BURST_SECONDS = 20, 10
+
+
+class ManyFromHereError(TooManyRequestsError):
+    """Of accounts whose e-mail address is not verified."""
+
+    code = "many_from_your_network"
+    message = _("Many new accounts join from your network at this moment.")
+    remedy = _("Try again in a moment. Once your e-mail address is verified you are let in at once.")
 
 
 def take_join(entry_rules: EntryRules, players: Sequence[Player], prefix: str) -> None:
@@ -17,7 +27,7 @@ def take_join(entry_rules: EntryRules, players: Sequence[Player], prefix: str) -
     whether its e-mail address is verified.
 
     Raises:
-        TooManyRequestsError: nothing was counted
+        TooManyRequestsError, ManyFromHereError: nothing was counted
         NotYourTurnError: more come than the tournament's ceiling lets through; the account's turn is kept
     """
     allowed, account = entry_rules.limits, players[0].account
@@ -29,4 +39,9 @@ def take_join(entry_rules: EntryRules, players: Sequence[Player], prefix: str) -
         # A venue or a school shares one address; this only stops a flood.
         limits.append(Limit("flood", prefix, allowed.address_verified, 60))
     turns = Turns("turns", account.pk, allowed.ceiling, 60) if allowed.ceiling else None
-    take(f"join:{entry_rules.tournament.pk}", limits, turns)
+    try:
+        take(f"join:{entry_rules.tournament.pk}", limits, turns)
+    except TooManyRequestsError as error:
+        if {"address", "burst"} & error.reached:
+            raise ManyFromHereError(error.waits) from None
+        raise

@@ -19,11 +19,12 @@ from vgchub.limits import SECOND, TAKE, Limit, LocalWindows, NotYourTurnError, T
 
 AWAY = "redis://127.0.0.1:1/0"
 BEGIN = 1_800_000_000 * SECOND
+MINUTE = 60 * SECOND  # so long that nothing expires in Redis while a test turns the clock
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request, `after` microseconds later than the one before."""
+    """One request, `after` microseconds later than the one before: between two of them Redis' clock goes on."""
 
     after: int
     limits: list[Limit]
@@ -75,16 +76,16 @@ counts = st.integers(1, 4)
 requests = st.builds(
     lambda after, player, address, numbers, whose: Request(
         after,
-        [Limit("player", player, numbers[0], 5), Limit("address", address, numbers[1], 3)],
-        Turns("all", whose, numbers[2], 4) if whose else None,
+        [Limit("player", player, numbers[0], 5 * 60), Limit("address", address, numbers[1], 3 * 60)],
+        Turns("all", whose, numbers[2], 4 * 60) if whose else None,
     ),
-    after=st.one_of(st.integers(0, 2 * SECOND), st.sampled_from([0, 1, SECOND, 3 * SECOND, 4 * SECOND, 5 * SECOND])),
+    after=st.one_of(st.integers(1, 2 * MINUTE), st.sampled_from([1, MINUTE, 3 * MINUTE, 4 * MINUTE, 5 * MINUTE])),
     player=st.integers(1, 2),
     address=st.sampled_from(["2001:db8::/64", "203.0.113.9"]),
     numbers=st.tuples(counts, counts, counts),
     whose=st.sampled_from([None, 7, 8, 9]),
 )
-WINDOW = [Request(0, [Limit("player", 1, 2, 5)], None)] * 3
+WINDOW = [Request(0, [Limit("player", 1, 2, 5 * 60)], None)] * 3
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +101,7 @@ def script() -> Callable[[Request, int], list[int]]:
 
 
 @given(st.lists(requests, max_size=40))
-@example([*WINDOW, Request(5 * SECOND, WINDOW[0].limits, None)])
+@example([*WINDOW, Request(5 * MINUTE, WINDOW[0].limits, None)])
 @settings(
     max_examples=150, deadline=None, phases=set(Phase) - {Phase.shrink, Phase.explain}
 )  # a failure has to come soon

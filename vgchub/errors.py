@@ -15,12 +15,14 @@ class RefusedError(Exception):
     """A request that can't be granted, in words for the person who asked.
 
     `code` is stable and for programs; `message` says what it is and why; `remedy` what to do; `data` holds JSON-ready details.
+    A page of one that `repeats` sends the form again by itself after `retry_after` seconds, which are among them.
     """
 
     code = "refused"
     status = 409
     message: Sentence = ""
     remedy: Sentence = ""
+    repeats = False
 
     def __init__(self, message: Sentence = "", *, remedy: Sentence = "", **data: Any) -> None:
         self.message = message or self.message

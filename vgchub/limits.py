@@ -52,30 +52,45 @@ class TooManyRequestsError(RefusedError):
     code = "too_many_requests"
     status = 429
     message = _("That was faster than a person can click. Nothing is lost: a place that you have, you keep.")
-    remedy = _("Try again in a few seconds.")
+    remedy = _("Try again in a moment.")
+    repeats = True
 
-    def __init__(self, *, retry_after: int, waits: "Sequence[tuple[Limit | Turns, int]]" = ()) -> None:
-        super().__init__(retry_after=retry_after)
+    def __init__(self, waits: "Sequence[tuple[Limit | Turns, int]]") -> None:
+        super().__init__(retry_after=_seconds(max(wait for _at, wait in waits)))
         self.waits = waits
+
+    @property
+    def reached(self) -> set[str]:
+        """The names of the limits that were reached."""
+        return {at.name for at, wait in self.waits if wait}
 
     @property
     def headers(self) -> dict[str, str]:
         """As draft-ietf-httpapi-ratelimit-headers has it: q requests in w seconds; r of them are left, more in t seconds."""
         policies = {f'"{at.name}";q={at.count};w={at.seconds}': None for at, _wait in self.waits}
         longest = {at.name: wait for at, wait in sorted(self.waits, key=itemgetter(1)) if wait}
-        fields = {
+        return {
+            **super().headers,
             "RateLimit-Policy": ", ".join(policies),
             "RateLimit": ", ".join(f'"{name}";r=0;t={_seconds(wait)}' for name, wait in longest.items()),
         }
-        return {**super().headers, **{name: value for name, value in fields.items() if value}}
 
 
 class NotYourTurnError(TooManyRequestsError):
     """More come than the ceiling lets through: a turn is kept."""
 
     code = "not_your_turn"
-    message = _("So many come at this moment that they take turns. Yours is kept.")
-    remedy = _("Come back when it has come; coming earlier or more often changes nothing.")
+    message = _("So many come at this moment that they take turns. Yours is kept for you.")
+    remedy = _("It is let in when it has come. Coming earlier or more often changes nothing.")
+
+
+class TriedTooOftenError(RefusedError):
+    """A limit of allauth or django-ratelimit was reached. The page doesn't repeat the form: a password may stand in it."""
+
+    code = "too_many_requests"
+    status = 429
+    message = _("That was tried too often.")
+    remedy = _("Wait a minute, then try again. Your place in line is not touched by this.")
 
 
 # KEYS: a list for each limit, the times of what it let through, the newest first, never longer than its count; then, if somebody
@@ -119,7 +134,7 @@ if full then return waits end
 for i = 1, windows do
   redis.call('LPUSH', KEYS[i], now)
   redis.call('LTRIM', KEYS[i], 0, count(i) - 1)
-  redis.call('EXPIRE', KEYS[i], ARGV[2 * i + 1])
+  redis.call('EXPIRE', KEYS[i], ARGV[2 * i + 1] + 1)
 end
 if turns then
   local most, last = count(#KEYS), redis.call('ZRANGE', turns, -1, -1, 'WITHSCORES')[2]
@@ -129,7 +144,7 @@ if turns then
   end
   if turn > now then redis.call('ZADD', turns, turn, whose) else let_in(now) end
   waits[#KEYS] = turn - now
-  redis.call('PEXPIRE', turns, math.ceil((turn - now + period(#KEYS)) / 1000))
+  redis.call('PEXPIRE', turns, math.ceil((turn - now + period(#KEYS)) / 1000) + 1)
 end
 return waits
 """
@@ -147,10 +162,8 @@ def take(scope: str, limits: Sequence[Limit], turns: Turns | None = None) -> Non
     """
     asked: list[Limit | Turns] = [*limits, *([turns] if turns else [])]
     waits = list(zip(asked, _ask(scope, limits, turns), strict=True))
-    longest = max((wait for _at, wait in waits), default=0)
-    if longest:
-        error = NotYourTurnError if turns and waits[-1][1] else TooManyRequestsError
-        raise error(retry_after=_seconds(longest), waits=waits)
+    if any(wait for _at, wait in waits):
+        raise (NotYourTurnError if turns and waits[-1][1] else TooManyRequestsError)(waits)
 
 
 def _seconds(microseconds: int) -> int:

@@ -3,12 +3,13 @@
 import logging
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django.views.defaults import page_not_found
 from psycopg_pool import PoolTimeout
 from rest_framework import exceptions
@@ -16,16 +17,12 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from vgchub.errors import RefusedError
-from vgchub.limits import TooManyRequestsError
+from vgchub.limits import TriedTooOftenError
 
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5
-
-
-class TriedTooOftenError(TooManyRequestsError):
-    message = gettext_lazy("That was tried too often.")
-    remedy = gettext_lazy("Wait a minute, then try again. Your place in line is not touched by this.")
+CSRF_FIELD = "csrfmiddlewaretoken"
 
 
 DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout)
@@ -70,8 +67,14 @@ def too_many_requests(request: HttpRequest) -> HttpResponse:
 
 
 def refused(request: HttpRequest, error: RefusedError) -> HttpResponse:
-    """The page that says what it is, why, and what to do."""
-    response = render(request, "refused.html", {"error": error}, status=error.status)
+    """The page that says what it is, why, and what to do; or does it by itself."""
+    if error.repeats and request.method == "POST":
+        fields = [(name, value) for name, values in request.POST.lists() for value in values if name != CSRF_FIELD]
+        retry_at = timezone.now() + timedelta(seconds=error.data["retry_after"])
+        template, context = "again.html", {"error": error, "fields": fields, "retry_at": retry_at}
+    else:
+        template, context = "refused.html", {"error": error}
+    response = render(request, template, context, status=error.status)
     for name, value in error.headers.items():
         response[name] = value
     return response

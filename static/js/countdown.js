@@ -35,7 +35,8 @@ function over(element) {
   const shown = element.dataset.reveal && document.getElementById(element.dataset.reveal);
   if (shown) shown.hidden = false;
   element.dispatchEvent(new CustomEvent("countdown:over", { bubbles: true }));
-  if (element.dataset.then === "reload") setTimeout(() => location.reload(), Math.random() * SPREAD_MS);
+  const then = { reload: () => location.reload(), send: () => element.closest("form").requestSubmit() }[element.dataset.then];
+  if (then) setTimeout(then, Math.random() * SPREAD_MS);
 }
 
 tick();

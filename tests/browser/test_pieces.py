@@ -10,6 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
 from django.template.loader import render_to_string
 from django.test import Client
+from django_redis import get_redis_connection
 from playwright.sync_api import Page, Route, expect
 
 from accounts.models import Player
@@ -17,6 +18,7 @@ from registrations.services import join_queue
 from tests.builders import make_player, make_tournament, make_user
 from tests.stage import Console, LiveSite
 from tournaments.models import Tournament
+from vgchub.limits import Limit, take
 
 pytestmark = pytest.mark.browser
 
@@ -101,6 +103,39 @@ def test_press_is_taken_at_once_and_sent_once(live_site: LiveSite, new_page: New
     assert len(sent) == 1
     sent[0].continue_()
     expect(page).to_have_url(re.compile("/queue/$"))
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_a_join_that_came_too_often_is_sent_again_by_its_page(
+    live_site: LiveSite, new_page: NewPage, console: Console, javascript: bool
+) -> None:
+    def reach_the_limit() -> tuple[Tournament, Player]:
+        tournament, player = _open_tournament()
+        for _attempt in range(tournament.joins_per_player):
+            take(f"join:{tournament.pk}", [Limit("player", player.pk, tournament.joins_per_player, 60)])
+        return tournament, player
+
+    def a_minute_passes() -> None:
+        redis = get_redis_connection("default")
+        redis.delete(*redis.keys("vgchub:limit:*"))
+
+    console.allow("429")
+    tournament, player = live_site.call(reach_the_limit)
+    page = new_page("phone", javascript=javascript)
+    page.clock.install()
+    sign_in(page, live_site, player)
+    page.goto(f"/t/{tournament.slug}/")
+    page.get_by_role("button", name="Join the line").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Nothing is lost")
+    if javascript:
+        assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
+        assert Axe().run(page).response["violations"] == []
+    live_site.call(a_minute_passes)
+    if javascript:
+        page.clock.fast_forward("01:00")
+    else:
+        page.get_by_role("button", name="Try again").click()
+    expect(page).to_have_url(re.compile("/queue/$"), timeout=10_000)
 
 
 def _open_tournament() -> tuple[Tournament, Player]:

@@ -8,8 +8,9 @@ from pytest_django import Settings
 
 from accounts.models import Player, User
 from registrations import services
+from registrations.limits import ManyFromHereError
 from registrations.models import QueueEntry
-from tests.builders import make_player, make_tournament, make_user
+from tests.builders import make_player, make_tournament, make_user, now
 from tournaments.models import Tournament
 from vgchub import limits
 from vgchub.limits import NotYourTurnError, TooManyRequestsError
@@ -108,6 +109,37 @@ def signed_in(account: User) -> Client:
     client = Client()
     client.force_login(account)
     return client
+
+
+def test_the_page_of_a_refusal_holds_the_same_form_to_send_again() -> None:
+    tournament, guardian = make_tournament(joins_per_player=1), make_user()
+    anna, bob = make_player(guardian), make_player(guardian)
+    client = signed_in(guardian)
+    sent = {"players": [anna.pk, bob.pk], "csrfmiddlewaretoken": "an-old-one"}
+    for _attempt in range(2):
+        answer = client.post(reverse("join", args=[tournament.slug]), sent)
+
+    shown = answer.content.decode()
+    assert answer.status_code == 429
+    assert 0 < int(answer["Retry-After"]) <= 60
+    assert answer["RateLimit-Policy"] == '"player";q=1;w=60, "flood";q=3000;w=60'
+    assert answer["RateLimit"] == f'"player";r=0;t={answer["Retry-After"]}'
+    assert f'<form method="post" action="/t/{tournament.slug}/join/"' in shown
+    for player in (anna, bob):
+        assert f'<input type="hidden" name="players" value="{player.pk}">' in shown
+    assert 'data-then="send"' in shown
+    assert "an-old-one" not in shown
+
+
+def test_whoever_is_not_verified_is_told_what_helps() -> None:
+    tournament = make_tournament(joins_per_address=1)
+    anna, bob = newcomers(2, verified=False)
+    join(tournament, anna)
+    with pytest.raises(ManyFromHereError) as refusal:
+        join(tournament, bob)
+    assert "verified" in str(refusal.value.remedy)
+    User.objects.filter(pk=bob.account_id).update(email_verified_at=now())
+    assert let_in(tournament, [bob]) == 1
 
 
 def test_a_forged_address_does_not_help() -> None:

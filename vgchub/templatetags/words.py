@@ -50,7 +50,8 @@ def moment(when: datetime, zone: str = "UTC", style: str = "full") -> SafeString
 def countdown(deadline: datetime, reveal: str = "", then: str = "") -> SafeString:
     """`{% countdown tournament.opens_at %}`: the time left in words; countdown.js counts on from the server's clock.
 
-    At zero it shows the element whose id is `reveal`, and with then="reload" asks for the page again.
+    At zero it shows the element whose id is `reveal`, and with then="reload" asks for the page again, with
+    then="send" sends the form that it stands in.
     """
     now = timezone.now()
     return format_html(
