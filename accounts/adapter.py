@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import Player, User
 from accounts.services import CodeTooSoonError, TooManyCodesError, send_email_code
 from vgchub.celery import wake_on_commit
-from vgchub.ratelimit import address_prefix, client_address
+from vgchub.ratelimit import account_at_address, client_address
 from vgchub.tasks import send_mail as send_mail_now
 
 
@@ -34,7 +34,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         """Failures count on account and address together: nobody can lock somebody else out."""
-        return f"{address_prefix(client_address(request))}:{str(credentials.get('email', '')).lower()}"
+        return account_at_address(request, str(credentials.get("email", "")))
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         super().send_mail(template_prefix, email, context)

@@ -1,6 +1,5 @@
 """Signing in for programs: JWT pairs, whose refresh tokens are used up once."""
 
-from hashlib import sha256
 from typing import Any
 
 from django.db import transaction
@@ -20,7 +19,7 @@ from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView
 from accounts.models import User
 from vgchub.api import refusals
 from vgchub.limits import Limit, take
-from vgchub.ratelimit import address_prefix, client_address
+from vgchub.ratelimit import account_at_address, address_prefix, client_address
 
 SIGN_INS_PER_ACCOUNT = 10
 SIGN_INS_PER_ADDRESS = 300
@@ -58,15 +57,12 @@ class PairView(TokenObtainPairView):
 
     @extend_schema(responses={200: PairSerializer, **refusals(400, 401, 429)})
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        prefix = address_prefix(client_address(request))
-        email = str(request.data.get("email", "")).lower() if isinstance(request.data, dict) else ""
-        account = sha256(email.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-        # On account and address together: nobody can lock somebody else out.
+        email = str(request.data.get("email", "")) if isinstance(request.data, dict) else ""
         take(
             "token",
             [
-                Limit("account", f"{prefix}:{account}", SIGN_INS_PER_ACCOUNT, 300),
-                Limit("address", prefix, SIGN_INS_PER_ADDRESS, 60),
+                Limit("account", account_at_address(request, email), SIGN_INS_PER_ACCOUNT, 300),
+                Limit("address", address_prefix(client_address(request)), SIGN_INS_PER_ADDRESS, 60),
             ],
         )
         return super().post(request, *args, **kwargs)

@@ -3,6 +3,8 @@
 from typing import Any
 
 from allauth.account import forms as allauth
+from allauth.account.adapter import get_adapter
+from allauth.core import context
 from django import forms
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
@@ -13,6 +15,8 @@ from django.utils.translation import gettext_lazy
 
 from accounts.models import User
 from accounts.services import EmailTakenError, record_consent
+from vgchub.limits import Limit, TooManyRequestsError, take
+from vgchub.ratelimit import account_at_address
 
 LABELS = {
     "email": gettext_lazy("E-mail address"),
@@ -23,6 +27,7 @@ LABELS = {
     "password2": gettext_lazy("New password again"),
     "code": gettext_lazy("Code from the mail"),
 }
+MAILS_IN_TEN_MINUTES = 5
 GOOD_PASSWORD = gettext_lazy("10 characters or more. A short sentence is easy to remember.")
 
 
@@ -42,7 +47,19 @@ class LoginForm(OurWords, allauth.LoginForm):
     pass
 
 
-class RequestLoginCodeForm(OurWords, allauth.RequestLoginCodeForm):
+class Mailed(forms.Form):
+    """Asks for a mail to an address. Counted on that and the sender's own together: nobody can use up somebody else's mails."""
+
+    def clean_email(self) -> str:
+        email: str = super().clean_email()  # type: ignore[misc]  # of allauth's form
+        try:
+            take("mail", [Limit("account", account_at_address(context.request, email), MAILS_IN_TEN_MINUTES, 600)])
+        except TooManyRequestsError:
+            raise get_adapter().validation_error("rate_limited") from None
+        return email
+
+
+class RequestLoginCodeForm(OurWords, Mailed, allauth.RequestLoginCodeForm):
     pass
 
 
@@ -50,7 +67,7 @@ class ConfirmLoginCodeForm(OurWords, allauth.ConfirmLoginCodeForm):
     pass
 
 
-class ResetPasswordForm(OurWords, allauth.ResetPasswordForm):
+class ResetPasswordForm(OurWords, Mailed, allauth.ResetPasswordForm):
     pass
 
 

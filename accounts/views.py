@@ -21,6 +21,7 @@ from accounts.models import Consent, EmailCode, Player, User
 from registrations.models import QueueEntry
 from vgchub.errors import RefusedError
 from vgchub.limits import Limit, take
+from vgchub.ratelimit import limited
 from vgchub.shared_pages import shared
 
 # Each claim of a Player ID may put somebody else's into dispute, so that a machine must not make many.
@@ -146,6 +147,7 @@ def _player_page(
 @never_cache
 @form_page
 @login_required
+@limited("30/m")
 def drop_player(request: HttpRequest, pk: int) -> HttpResponse:
     """Asks, then removes. Sent twice it is no error: the player is gone either way."""
     player = Player.objects.of(_account_of(request)).filter(pk=pk).first()
@@ -162,6 +164,7 @@ def drop_player(request: HttpRequest, pk: int) -> HttpResponse:
 @never_cache
 @form_page
 @login_required
+@limited("10/10m")
 def change_email(request: HttpRequest) -> HttpResponse:
     user = _account_of(request)
     form = EmailChangeForm(request.POST or None, account=user)
@@ -178,6 +181,7 @@ def change_email(request: HttpRequest) -> HttpResponse:
 @never_cache
 @form_page
 @login_required
+@limited("30/10m")
 def enter_code(request: HttpRequest) -> HttpResponse:
     user = _account_of(request)
     sent = EmailCode.objects.filter(account=user).first()
@@ -204,6 +208,7 @@ def enter_code(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @login_required
+@limited("10/10m")
 def new_code(request: HttpRequest) -> HttpResponse:
     user = _account_of(request)
     sent = EmailCode.objects.filter(account=user).first()

@@ -17,6 +17,7 @@ from payments.models import Payment
 from registrations.models import QueueEntry
 from registrations.rules import State
 from registrations.services.leaving import own_entry
+from vgchub.ratelimit import limited
 
 
 class SignedInRequest(HttpRequest):
@@ -27,6 +28,7 @@ class SignedInRequest(HttpRequest):
 
 @require_POST
 @login_required
+@limited("30/m")
 def take_up(request: SignedInRequest, public_id: str) -> HttpResponse:
     """Take up an offer: on to Stripe's page, or straight to the confirmed seat where nothing is to be paid."""
     checkout_url = services.start_payment(account=request.user, public_id=public_id)
@@ -78,6 +80,7 @@ def checkout_left(request: SignedInRequest, public_id: str) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
+@limited("30/m")
 @never_cache
 def cancel(request: SignedInRequest, public_id: str) -> HttpResponse:
     """Give a confirmed seat back: GET says what is refunded, POST does it."""

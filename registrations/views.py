@@ -23,7 +23,7 @@ from registrations.standing import Standing, standings
 from reports.queries import timeline
 from tournaments.models import Tournament
 from tournaments.queries import database_now, known_entry_rules
-from vgchub.ratelimit import Source
+from vgchub.ratelimit import Source, limited
 
 
 class SignedInRequest(HttpRequest):
@@ -125,6 +125,7 @@ def entry(request: SignedInRequest, public_id: str) -> HttpResponse:
 
 @require_POST
 @login_required
+@limited("30/m")
 def leave(request: SignedInRequest, public_id: str) -> HttpResponse:
     """Give up the place, or decline the offer."""
     own = services.leave_queue(account=request.user, public_id=public_id)
@@ -134,6 +135,7 @@ def leave(request: SignedInRequest, public_id: str) -> HttpResponse:
 
 @require_POST
 @login_required
+@limited("30/m")
 def step_back_in(request: SignedInRequest, public_id: str) -> HttpResponse:
     """Return to the old place after a missed offer."""
     own = services.step_back_in(account=request.user, public_id=public_id)

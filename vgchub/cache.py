@@ -7,15 +7,15 @@ from django.core.cache.backends.locmem import LocMemCache
 from django_redis.cache import RedisCache
 from django_redis.exceptions import ConnectionInterrupted
 
-# The keys of allauth's limits on sign-in, sign-up, codes and resets.
-LIMITS = "allauth:rl:"
+# The keys of limits: allauth's on sign-in, sign-up, codes and resets, and django-ratelimit's on other forms.
+LIMITS = ("allauth:rl:", "rl:")
 
 
 class SiteCache(RedisCache):
     """While Redis is away everything is a miss, except the limits, which each process then keeps for itself.
 
     A miss would do harm there: allauth takes a lock in the cache for each limit, and refuses a sign-in whose lock it
-    can't get.
+    can't get; django-ratelimit refuses what it can't count.
     """
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
@@ -33,6 +33,9 @@ class SiteCache(RedisCache):
 
     def delete(self, key: str, *args: Any, **kwargs: Any) -> Any:
         return self._limit_or(super().delete, "delete", key, *args, **kwargs)
+
+    def incr(self, key: str, *args: Any, **kwargs: Any) -> Any:
+        return self._limit_or(super().incr, "incr", key, *args, **kwargs)
 
     def _limit_or(self, usual: Callable[..., Any], verb: str, key: str, *args: Any, **kwargs: Any) -> Any:
         if not key.startswith(LIMITS):

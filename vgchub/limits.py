@@ -183,10 +183,10 @@ def _ask(scope: str, limits: Sequence[Limit], turns: Turns | None) -> list[int]:
     return _local.take(scope, limits, turns, time.monotonic_ns() // 1000)
 
 
-def _call(scope: str, limits: Sequence[Limit], turns: Turns | None) -> tuple[list[str], list[object]]:
+def _call(scope: str, limits: Sequence[Limit], turns: Turns | None) -> tuple[list[str], list[str | int]]:
     """Keys and arguments of the script. The braces keep the keys of a call on one node of a Redis Cluster."""
     keys = [f"vgchub:limit:{{{scope}}}:{limit.name}:{limit.of}" for limit in limits]
-    arguments: list[object] = [str(turns.whose) if turns else ""]
+    arguments: list[str | int] = [str(turns.whose) if turns else ""]
     for limit in limits:
         arguments += [limit.count, limit.seconds]
     if turns:

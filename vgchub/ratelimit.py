@@ -1,12 +1,21 @@
-"""Who is asking: the address that limits are counted on."""
+"""Who is asking: the address that limits are counted on, and the limits on sending forms."""
 
 import hashlib
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django_ratelimit import UNSAFE
+from django_ratelimit.core import get_usage
+
+from vgchub.limits import TriedTooOftenError
+
+View = Callable[..., HttpResponse]
 
 UNKNOWN_ADDRESS = "0.0.0.0"  # noqa: S104  a place-holder for limits, nothing listens on it
 
@@ -58,6 +67,35 @@ def address_prefix(address: str) -> str:
     if isinstance(parsed, IPv6Address):
         return str(ip_network((parsed, 64), strict=False))
     return address
+
+
+def account_at_address(request: HttpRequest, email: str) -> str:
+    """What tries to sign in are counted on: an account and an address together, so that nobody can lock somebody else out."""
+    account = hashlib.sha256(email.lower().encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return f"{address_prefix(client_address(request))}:{account}"
+
+
+def limited(rate: str) -> Callable[[View], View]:
+    """For views behind a sign-in: at most `rate` forms, such as "30/m", are taken from one account at one address.
+
+    Looking at the page is not counted. The view raises TriedTooOftenError.
+    """
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def limited_view(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            usage = get_usage(request, fn=view, key=_signed_in_at, rate=rate, method=UNSAFE, increment=True)
+            if usage and usage["should_limit"]:
+                raise TriedTooOftenError(retry_after=max(1, usage["time_left"]))
+            return view(request, *args, **kwargs)
+
+        return limited_view
+
+    return decorate
+
+
+def _signed_in_at(_group: str, request: HttpRequest) -> str:
+    return f"{request.user.pk}:{address_prefix(client_address(request))}"
 
 
 def _parsed(text: str) -> str | None:

@@ -259,14 +259,15 @@ ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if HTTPS else "http"
-# A venue or a school signs in from one address, so the limits per address are wide and those per account narrow.
+# A venue or a school signs in from one address, so the limits per address are wide and those per account narrow. What an
+# account's limits count is account and address together (accounts.adapter, accounts.signin_forms): nobody locks somebody else out.
 ACCOUNT_RATE_LIMITS = {
     "login": "600/m/ip",
     "login_failed": "300/m/ip,10/5m/key",
     "signup": "300/m/ip",
-    "request_login_code": "300/m/ip,5/10m/key",
+    "request_login_code": "300/m/ip",
     "confirm_email": "3/5m/key",
-    "reset_password": "100/m/ip,5/10m/key",
+    "reset_password": "100/m/ip",
     "reset_password_from_key": "100/m/ip",
 }
 

@@ -252,6 +252,18 @@ class TestLimits:
 
         assert signed_in_as(client) == ADDRESS
 
+    @pytest.mark.parametrize("name", ["account_request_login_code", "account_reset_password"])
+    def test_nobody_uses_up_somebody_elses_mails(self, name: str, client: Client) -> None:
+        make_user(ADDRESS, password=PASSWORD)
+        for _attempt in range(6):
+            headers = {"X-Forwarded-For": "203.0.113.66"}
+            answer = Client().post(reverse(name), {"email": ADDRESS}, headers=headers)
+        assert "That was tried too often." in answer.content.decode()
+        assert len(mails_to(ADDRESS)) == 5
+
+        client.post(reverse(name), {"email": ADDRESS}, headers={"X-Forwarded-For": "203.0.113.9"})
+        assert len(mails_to(ADDRESS)) == 6
+
     def test_limits_count_the_clients_address_and_no_forged_one(self, client: Client, settings: Settings) -> None:
         settings.TRUSTED_PROXIES = 1
         settings.ACCOUNT_RATE_LIMITS = {"login": "2/m/ip"}

@@ -1,5 +1,7 @@
 """How often one may join: machines are stopped, a venue is not, and nobody loses anything."""
 
+from typing import Any
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -70,7 +72,8 @@ def test_a_player_joins_five_times_a_minute_and_the_brother_beside_is_not_counte
     [("joins_per_player", True), ("joins_per_address", False), ("joins_per_address_verified", True)],
 )
 def test_an_organizer_settles_the_limits_and_may_change_them_at_any_time(field: str, verified: bool) -> None:
-    tournament = make_tournament(**{field: 2})
+    settled: dict[str, Any] = {field: 2}
+    tournament = make_tournament(**settled)
     players = newcomers(1, verified=verified) * 4 if field == "joins_per_player" else newcomers(4, verified=verified)
     assert let_in(tournament, players) == 2
     Tournament.objects.filter(pk=tournament.pk).update(**{field: 3})
