@@ -73,6 +73,8 @@ TABLE: dict[str, tuple[int, ...]] = {
     "account_reset_password_done": EVERYBODY,
     "account_reset_password_from_key": EVERYBODY,
     "account_reset_password_from_key_done": EVERYBODY,
+    "health_live": EVERYBODY,
+    "health_ready": EVERYBODY,
     "api_token": POST_ONLY,
     "api_token_refresh": POST_ONLY,
     "api_tournaments": EVERYBODY,

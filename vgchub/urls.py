@@ -10,7 +10,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from accounts.api import PairView, RefreshView
 from registrations import api as registrations
 from tournaments import api as tournaments
-from vgchub import local_pages
+from vgchub import local_pages, probes
 from vgchub.admin import site
 from vgchub.shared_pages import shared
 
@@ -56,6 +56,8 @@ urlpatterns = [
     path("", include("payments.urls")),
     path("", include("reports.urls")),
     path("admin/", site.urls),
+    path("health/live/", probes.live, name="health_live"),
+    path("health/ready/", probes.ready, name="health_ready"),
     path("stripe/", include("djstripe.urls", namespace="djstripe")),
 ]
 
