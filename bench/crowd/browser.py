@@ -11,7 +11,7 @@ from bench.crowd.tally import Tally
 from bench.load import Answer, Connection
 
 TRIES = 12
-PATIENCE = 45.0  # seconds for an answer
+PATIENCE = 120.0  # seconds for an answer; browsers have more
 
 Host = tuple[str, int]
 
@@ -75,12 +75,22 @@ class Browser:
         connection = self._connections.get(host)
         if connection is not None and connection.is_open:
             try:
-                return await connection.ask(request)
+                return await self._whole(connection, request)
             except ConnectionError:
                 self.tally.outcomes["sent again"] += 1
         _transport, connection = await asyncio.get_running_loop().create_connection(Connection, *host)
         self._connections[host] = connection
-        return await connection.ask(request)
+        return await self._whole(connection, request)
+
+    async def _whole(self, connection: Connection, request: bytes) -> Answer:
+        """The answer. A connection on which somebody stopped waiting is of no use any more."""
+        answer = None
+        try:
+            answer = await connection.ask(request)
+        finally:
+            if answer is None:
+                connection.close()
+        return answer
 
     def _request(self, method: str, path: str, form: dict[str, object] | None = None) -> bytes:
         head = [
