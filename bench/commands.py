@@ -114,6 +114,7 @@ COMMANDS: dict[str, Command] = {
             choice("--fault", ("none", *GROUPS, *FAULTS), "what goes wrong meanwhile"),
         ),
     ),
+    "restart": Command("a rush, while web, live and clock are replaced one after the other", CROWD),
 }
 
 

@@ -67,7 +67,7 @@ class Stricken:
             self.tend(0.3)
             children = [child for group in self.supervisor.groups for child in group]
             with suppress(psycopg.OperationalError):
-                if all(child.is_running() and child.spec.ready() for child in children):
+                if all(child.is_running() and child.is_ready() for child in children):
                     self.places()
                     return
         pytest.fail(f"not back to normal within {NORMAL_WITHIN} s")

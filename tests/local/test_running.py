@@ -59,7 +59,7 @@ class LocalSite:
     def answers(self) -> bool:
         try:
             return requests.get(f"{self.url}/accounts/login/", timeout=5).ok
-        except requests.ConnectionError:
+        except requests.RequestException:
             return False
 
 
@@ -87,6 +87,16 @@ def run(*options: str, patience: float = 60) -> subprocess.CompletedProcess[str]
     )
 
 
+def renew(site: LocalSite) -> None:
+    """Every process of the site is another one afterwards."""
+    before = set(site.processes().values())
+    assert run(f"--folder={site.folder}", "--renew").returncode == 0
+    wait_until(lambda: site.says("beat is new"), patience=120)
+    assert site.answers()
+    names = ("vgchub.wsgi", "vgchub.asgi", "manage.py clock", "vgchub worker", "vgchub beat")
+    assert {pid for args, pid in site.processes().items() if any(name in args for name in names)}.isdisjoint(before)
+
+
 @pytest.mark.slow
 def test_local_site_survives_kills_and_keeps_what_it_has(folder: Path) -> None:
     site = LocalSite(folder, free_port())
@@ -104,6 +114,8 @@ def test_local_site_survives_kills_and_keeps_what_it_has(folder: Path) -> None:
     wait_until(lambda: site.says("web ended (signal 9)"))
     wait_until(site.answers, patience=30)
 
+    renew(site)
+
     os.kill(site.process.pid, signal.SIGKILL)
     site.process.wait()
     left = [*site.processes().values(), *children.values()]
@@ -117,6 +129,12 @@ def test_local_site_survives_kills_and_keeps_what_it_has(folder: Path) -> None:
     again.process.send_signal(signal.SIGINT)
     assert again.process.wait(20) == 0
     assert [args for args, pid in children.items() if is_alive(pid)] == []
+
+
+def test_nothing_to_renew_is_a_sentence(folder: Path) -> None:
+    done = run(f"--folder={folder}", "--renew")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "not running from this folder" in done.stderr
 
 
 def test_taken_port_is_a_sentence_that_names_another(folder: Path) -> None:
@@ -140,7 +158,7 @@ def test_damaged_folder_is_a_sentence(folder: Path) -> None:
 
 def test_help_names_every_option() -> None:
     options = run("--help").stdout
-    assert all(name in options for name in ("--port", "--fresh", "--no-demo", "--crowd", "--check"))
+    assert all(name in options for name in ("--port", "--fresh", "--no-demo", "--crowd", "--check", "--renew"))
 
 
 @pytest.mark.slow

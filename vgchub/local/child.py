@@ -3,10 +3,11 @@
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +23,10 @@ class Spec:
     `ready` is asked again and again after the start. `mend` is called when the process ends before that: it repairs
     what can be repaired, and the process is tried once more, or raises LocalProblemError with what to do.
     `user` is a numeric user id to drop to (root only).
+
+    A child with a `port` inherits a socket that listens there; the file descriptor's number stands for {socket} in `argv`. The
+    supervisor keeps the socket, so that whoever connects while the child is started again waits instead of being refused.
+    Since connecting proves nothing then, such a child writes to the file descriptor READY_FD once it can answer.
     """
 
     name: str
@@ -33,27 +38,42 @@ class Spec:
     stop_signal: signal.Signals = signal.SIGTERM
     user: int | None = None
     group: int | None = None
+    port: int | None = None
 
 
 class Child:
     """A running `Spec`. Start it from a thread that lives on: Linux ties the parent's death to the thread."""
 
-    def __init__(self, spec: Spec, log_folder: Path) -> None:
+    def __init__(self, spec: Spec, log_folder: Path, listening: socket.socket | None = None) -> None:
         self.spec = spec
         self.log = log_folder / f"{spec.name}.log"
         self.started_at = time.monotonic()
-        self.process = self._start()
+        if listening is None:
+            self._word = None
+            self.process = self._start(spec.argv)
+        else:
+            self._word = Word()
+            kept = listening.fileno()
+            self.process = self._start(
+                [part.replace("{socket}", str(kept)) for part in spec.argv],
+                environment={"READY_FD": str(self._word.mouth)},
+                inherited=(kept, self._word.mouth),
+            )
+            self._word.listen()
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(
+        self, argv: Sequence[str], *, environment: Mapping[str, str] | None = None, inherited: Sequence[int] = ()
+    ) -> subprocess.Popen[bytes]:
         if self.log.exists() and self.log.stat().st_size > LOG_LIMIT:
             self.log.replace(self.log.with_suffix(".log.1"))
         with self.log.open("ab") as output:
             return subprocess.Popen(  # noqa: S603 - the argv is ours
-                self.spec.argv,
+                argv,
+                pass_fds=inherited,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **self.spec.environment},
+                env={**os.environ, **self.spec.environment, **(environment or {})},
                 cwd=self.spec.folder,
                 start_new_session=True,  # Ctrl-C is for the supervisor, which stops the others in order
                 preexec_fn=dies_with_parent(os.getpid(), self.spec.stop_signal),  # noqa: PLW1509
@@ -68,6 +88,10 @@ class Child:
 
     def is_running(self) -> bool:
         return self.process.poll() is None
+
+    def is_ready(self) -> bool:
+        """Whether it can do its work."""
+        return (self._word is None or self._word.is_given()) and self.spec.ready()
 
     def ask_to_stop(self) -> None:
         if self.is_running():
@@ -86,6 +110,24 @@ class Child:
         """The last lines of the log."""
         lines = self.log.read_text(errors="replace").splitlines()
         return "\n".join(lines[-TAIL_LINES:])
+
+
+class Word:
+    """A pipe, into whose `mouth` a child says that it is ready."""
+
+    def __init__(self) -> None:
+        ear, self.mouth = os.pipe()
+        os.set_blocking(ear, False)
+        self._ear = os.fdopen(ear, "rb", buffering=0)
+        self._given = False
+
+    def listen(self) -> None:
+        """The child has the mouth by now."""
+        os.close(self.mouth)
+
+    def is_given(self) -> bool:
+        self._given = self._given or bool(self._ear.read(1))
+        return self._given
 
 
 def kill_group(pid: int) -> None:

@@ -43,6 +43,16 @@ class LocalFolder:
             self._load()
             yield
 
+    def owner(self) -> int:
+        """The process that holds the folder. Raises LocalProblemError if none does."""
+        with self._open_lock() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                return int(lock.read())
+        raise LocalProblemError("VGC Hub is not running from this folder: start it with `bin/run`.")
+
     def throw_away(self) -> None:
         """Forget everything, also what lies elsewhere behind a link."""
         for entry in self.path.iterdir():

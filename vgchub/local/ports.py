@@ -3,6 +3,7 @@
 import secrets
 import socket
 
+BACKLOG = 16_384  # systems cut it to what they allow
 LOWEST, HIGHEST = 20_000, 30_000  # below the range from which systems take ports for outgoing connections
 
 
@@ -15,6 +16,15 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def listen(port: int) -> socket.socket:
+    """A socket that listens on 127.0.0.1:`port`, with room for thousands who wait to be accepted."""
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind(("127.0.0.1", port))
+    listening.listen(BACKLOG)
+    return listening
 
 
 def answers(port: int) -> bool:

@@ -23,6 +23,7 @@ from vgchub.local.supervisor import Supervisor
 from vgchub.local.valkey import Valkey
 from vgchub.open_files import raise_limit_of_open_files
 
+RENEW = signal.SIGUSR1
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 TENDING = 0.2  # seconds between two looks at the children
 
@@ -35,13 +36,18 @@ def main(arguments: list[str]) -> int:
 
         return check()
     folder = LocalFolder(options.folder.resolve())
+    if options.renew:
+        os.kill(folder.owner(), RENEW)
+        print(f"Asked: {folder.log} and what bin/run prints say how it goes.")
+        return 0
     with folder.locked(fresh=options.fresh):
         _refuse_taken(options.port)
+        signal.signal(RENEW, signal.SIG_IGN)  # until all have started
         with running_site(folder, port=options.port, demo=options.demo, say=print, outside=os.environ) as running:
             _introduce(running)
             crowd = _start_crowd(running, options.crowd)
             try:
-                _tend_until_told(running.supervisor)
+                _tend_until_told(running, lambda: _renew(folder, running))
             finally:
                 if crowd is not None:
                     crowd.terminate()
@@ -111,6 +117,9 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--no-demo", dest="demo", action="store_false", help="without demo data")
     parser.add_argument("--crowd", type=int, default=0, metavar="N", help="let N players join a demo tournament")
     parser.add_argument("--folder", type=Path, default=fingerprint.HOUSE / ".local", help="of the local data (.local)")
+    parser.add_argument(
+        "--renew", action="store_true", help="start the processes of the running site anew, without losing a request"
+    )
     parser.add_argument("--check", action="store_true", help="start all with throw-away data, walk through it, stop")
     return parser.parse_args(arguments)
 
@@ -235,13 +244,30 @@ def _start_crowd(running: Running, players: int) -> subprocess.Popen[bytes] | No
     )
 
 
-def _tend_until_told(supervisor: Supervisor) -> None:
+def _tend_until_told(running: Running, renew: Callable[[], None]) -> None:
+    """Until Ctrl-C; each RENEW meanwhile is obeyed between two looks at the children."""
+    asked: list[int] = []
+    signal.signal(RENEW, lambda number, _frame: asked.append(number))
     try:
         while True:
-            supervisor.tend()
+            running.supervisor.tend()
             time.sleep(TENDING)
+            if asked:
+                asked.clear()
+                renew()
     except KeyboardInterrupt:
         return
+
+
+def _renew(folder: LocalFolder, running: Running) -> None:
+    """Bring tables and static files up to the code, then replace each process by one that has the new code."""
+    try:
+        _prepare(folder, running.site, print)
+        for spec in running.site.processes():
+            running.supervisor.replace(spec.name)
+            print(f"{spec.name} is new.", flush=True)
+    except LocalProblemError as problem:
+        print(f"{problem}\nThe rest goes on as it was.", flush=True)
 
 
 @contextmanager

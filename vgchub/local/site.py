@@ -10,6 +10,7 @@ from vgchub.local.child import Spec
 from vgchub.local.fingerprint import HOUSE
 from vgchub.local.ports import answers
 
+SERVED = HOUSE / "vgchub" / "local" / "served.py"
 QUEUES = "default,payments,mail,draws"
 
 
@@ -58,17 +59,19 @@ class Site:
         return [sys.executable, "manage.py", *argv], {**self.environment, "PROCESS": "command"}
 
     def _served(self, name: str, *argv: str, port: int) -> Spec:
-        options = (f"--bind=127.0.0.1:{port}", "--graceful-timeout=3", "--no-control-socket")
+        # A kept socket outlives the process, and what was accepted is answered before it ends: a restart loses no request.
+        options = ("--bind=fd://{socket}", f"--config={SERVED}", "--graceful-timeout=30", "--no-control-socket")
         return self._python(name, "-m", *argv, *options, port=port)
 
     def _python(self, name: str, *argv: str, port: int | None = None) -> Spec:
         return Spec(
             name=name,
             argv=(sys.executable, *argv),
-            ready=_at_once if port is None else partial(answers, port),
+            ready=_at_once,
             environment={**self.environment, "PROCESS": name, "PYTHONUNBUFFERED": "1"},
             folder=HOUSE,
             stop_signal=signal.SIGTERM,
+            port=port,
         )
 
 

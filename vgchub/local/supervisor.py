@@ -1,5 +1,6 @@
 """Starts children in order, starts them again when they die, stops them in the opposite order."""
 
+import socket
 import subprocess
 import sys
 import time
@@ -8,10 +9,12 @@ from pathlib import Path
 
 from vgchub.local import watchdog
 from vgchub.local.child import Child, Spec
+from vgchub.local.ports import listen
 from vgchub.local.problems import LocalProblemError
 
 PATIENCE = 60.0  # seconds for a group to become ready
 GRACE = 8.0  # seconds for a group to stop by itself
+LEAVE = 40.0  # seconds for a child that was replaced: it answers what it has accepted
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0  # before a child that died is started again
 STEADY = 20.0  # seconds after which a child's earlier deaths are forgotten
 
@@ -24,6 +27,7 @@ class Supervisor:
         self.log_folder = log_folder
         self.say = say
         self.groups: list[list[Child]] = []
+        self._sockets: dict[int, socket.socket] = {}  # by port; they outlive the children that answer on them
         self._pauses: dict[str, float] = {}  # name -> how long to wait before the next start
         self._due: dict[str, float] = {}  # name -> monotonic time of that start
         self._watchdog = self._start_watchdog()
@@ -50,6 +54,23 @@ class Supervisor:
     def child(self, name: str) -> Child:
         return next(child for group in self.groups for child in group if child.spec.name == name)
 
+    def replace(self, name: str) -> None:
+        """Put a new child in the place of a running one, which stops once the new one is ready: no connection is refused.
+
+        Raises LocalProblemError if the new one doesn't get ready; then the old one goes on.
+        """
+        group = next(group for group in self.groups if any(child.spec.name == name for child in group))
+        old = self.child(name)
+        new = self._start_child(old.spec)
+        try:
+            _has_to_get_ready(new, time.monotonic() + PATIENCE)
+        except LocalProblemError:
+            self._end(new, deadline=time.monotonic())
+            raise
+        group[group.index(old)] = new
+        old.ask_to_stop()
+        self._end(old, deadline=time.monotonic() + LEAVE)
+
     def stop(self) -> None:
         """Stop all, the last group first."""
         while self.groups:
@@ -63,11 +84,18 @@ class Supervisor:
             child.ask_to_stop()
         deadline = time.monotonic() + GRACE
         for child in group:
-            child.wait_or_kill(deadline=deadline)
-            self._tell_watchdog(child.pid, 0)
+            self._end(child, deadline=deadline)
+            if child.spec.port in self._sockets:
+                self._sockets.pop(child.spec.port).close()
+
+    def _end(self, child: Child, *, deadline: float) -> None:
+        child.wait_or_kill(deadline=deadline)
+        self._tell_watchdog(child.pid, 0)
 
     def _start_child(self, spec: Spec) -> Child:
-        child = Child(spec, self.log_folder)
+        if spec.port is not None and spec.port not in self._sockets:
+            self._sockets[spec.port] = listen(spec.port)
+        child = Child(spec, self.log_folder, self._sockets.get(spec.port) if spec.port else None)
         self._tell_watchdog(child.pid, spec.stop_signal)
         return child
 
@@ -77,10 +105,9 @@ class Supervisor:
         if ended.spec.mend is not None:
             ended.spec.mend()
             child = self._start_child(ended.spec)
-            if _gets_ready(child, time.monotonic() + PATIENCE):
-                return child
-            ended = child
-        raise LocalProblemError(f"{ended.spec.name} ended while it started; the end of {ended.log}:\n{ended.tail()}")
+            _has_to_get_ready(child, time.monotonic() + PATIENCE)
+            return child
+        raise _ended(ended)
 
     def _revive(self, dead: Child) -> Child:
         """A new child in place of `dead` if its pause is over, else `dead`."""
@@ -129,13 +156,23 @@ class Supervisor:
 
 def _gets_ready(child: Child, deadline: float) -> bool:
     """Wait for it; False if the child ended before. Raises LocalProblemError at the monotonic `deadline`."""
-    while not child.spec.ready():
+    while not child.is_ready():
         if not child.is_running():
             return False
         if time.monotonic() > deadline:
             raise LocalProblemError(f"{child.spec.name} did not get ready; the end of {child.log}:\n{child.tail()}")
         time.sleep(0.05)
     return True
+
+
+def _has_to_get_ready(child: Child, deadline: float) -> None:
+    """Raises LocalProblemError if it ends, or isn't ready at the monotonic `deadline`."""
+    if not _gets_ready(child, deadline):
+        raise _ended(child)
+
+
+def _ended(child: Child) -> LocalProblemError:
+    return LocalProblemError(f"{child.spec.name} ended while it started; the end of {child.log}:\n{child.tail()}")
 
 
 def _ending(child: Child) -> str:
