@@ -66,7 +66,8 @@ HELP = {
     "joins_per_address_verified": _("A venue or a school shares one address, so this stops a flood only."),
     "join_ceiling": _(
         "Empty (suggested): any number may join at once. Otherwise whoever comes when the minute is full is given a turn, which is "
-        "kept for them, and their page joins by itself when it comes."
+        "kept for them, and their page joins by itself when it comes. The time in which one can join, or the waiting room of a "
+        "fair start, has to be long enough for all who come."
     ),
     "entropy": _(
         "With drand the draw needs the network, and nobody can know or choose the value it uses. With a sealed secret it works "
