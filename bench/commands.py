@@ -105,6 +105,7 @@ COMMANDS: dict[str, Command] = {
             number("--waiting", 1_000, "how many stand in the tournament's line"),
             number("--connections", 64, "how many ask at once", most=10_000),
             number("--seconds", 5, "how long each storm lasts", most=600),
+            switch("--without", "without the shelf: everybody's page is made for each of them"),
         ),
     ),
     "rush": Command(

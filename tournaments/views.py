@@ -1,5 +1,6 @@
 """Public pages of tournaments: anybody reads them, signed in or not."""
 
+import pickle
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,11 +22,14 @@ from tournaments import queries, rules, sentences
 from tournaments.models import Division, Tournament
 from tournaments.rules import Phase
 from vgchub.shared_pages import shared, shared_part
+from vgchub.shelf import shelf
 
 JOINABLE = (Phase.PREQUEUE, Phase.OPEN)
 # A page that is open when its tournament opens carries the form along from this long before.
 FORM_COMES_BEFORE = timedelta(hours=2)
 LISTED = 200
+
+_whole = Tournament.objects.select_related("organization")
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ def _listed(found: Iterable[Tournament], now: datetime) -> list[Listed]:
 def tournament(request: HttpRequest, slug: str) -> HttpResponse:
     """All about one tournament, and the way into its line. A draft is for its organizers and staff only."""
     now = timezone.now()
-    shown = get_object_or_404(Tournament.objects.select_related("organization"), slug=slug)
+    shown = _shown(slug)
     phase = shown.phase(now)
     if phase == Phase.DRAFT and not queries.organizations_of(request.user).filter(pk=shown.organization_id).exists():
         raise Http404
@@ -119,6 +123,17 @@ def tournament(request: HttpRequest, slug: str) -> HttpResponse:
             "socket_pass": passes.issue(shown.pk, None, []),
         },
     )
+
+
+def _shown(slug: str) -> Tournament:
+    """The tournament as it was within the last second; a draft as it is."""
+    kept = shelf.take(f"tournament:{slug}", lambda: _kept(slug))
+    return pickle.loads(kept) if kept else get_object_or_404(_whole, slug=slug)  # noqa: S301  what we have put there
+
+
+def _kept(slug: str) -> bytes:
+    found = _whole.filter(slug=slug).first()
+    return b"" if found is None or found.phase(timezone.now()) == Phase.DRAFT else pickle.dumps(found)
 
 
 def _about(shown: Tournament, phase: Phase, now: datetime) -> SafeString:

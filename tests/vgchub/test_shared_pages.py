@@ -17,6 +17,7 @@ from registrations.rules import State
 from tests.builders import Mode, make_entry, make_organization, make_organizer, make_player, make_tournament, now
 from tests.lottery import draws
 from tests.test_access import named
+from tournaments import views as tournaments
 from tournaments.models import Tournament
 from vgchub import shared_pages
 from vgchub.shared_pages import EVERYBODYS, ONES_OWN, SharedPagesMiddleware
@@ -33,6 +34,7 @@ def shelf(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Shelf:
     settings.SHELF_SECONDS = 3600.0
     empty = Shelf()
     monkeypatch.setattr(shared_pages, "shelf", empty)
+    monkeypatch.setattr(tournaments, "shelf", empty)
     return empty
 
 
@@ -123,7 +125,7 @@ def test_part_of_everybodys_is_made_once_for_those_who_are_signed_in(
     for _account in range(2):
         client.force_login(make_player().account)
         client.get(shown.get_absolute_url())
-        with django_assert_num_queries(4):  # the account, its players, its entries; the tournament
+        with django_assert_num_queries(3):  # the account, its players, its entries
             assert about in client.get(shown.get_absolute_url()).content.decode()
     assert sum(key.startswith(f"about:{shown.pk}:") for key in shelf._places) == 1
 
