@@ -16,6 +16,7 @@ from registrations.publisher import LinePublisher
 from registrations.services import leave_queue
 from tests.builders import make_tournament
 from vgchub.live import tournament_channel
+from vgchub.live_worker import encoded
 
 TRIES = 20
 MORE_TOURNAMENTS = 50
@@ -32,18 +33,19 @@ def measure(site: BenchSite, options: Namespace) -> dict[str, Any]:
     heard = get_redis_connection("default").pubsub(ignore_subscribe_messages=True)
     heard.subscribe(tournament_channel(tournament.pk))
 
-    def text() -> int:
-        """Bytes of what was published since."""
-        return len(_until_heard(heard.get_message)["data"])
+    def text() -> tuple[int, int]:
+        """Bytes of what was published since: as it is, and as browsers get it."""
+        data: bytes = _until_heard(heard.get_message)["data"]
+        return len(data), len(encoded(data.decode()).compressed)
 
     figures: dict[str, Any] = {"waiting": waiting, "first_ms": _milliseconds(publisher.publish_moves)}
-    figures["first_bytes"] = text()
+    figures["first_bytes"], figures["first_bytes_compressed"] = text()
     moved = []
     for entry in QueueEntry.objects.select_related("player__account").order_by("place")[:TRIES]:
         leave_queue(account=entry.player.account, public_id=entry.public_id)
         moved.append((_milliseconds(publisher.publish_moves), text()))
     figures["moved_ms"] = statistics.median(took for took, _bytes in moved)
-    figures["moved_bytes"] = moved[-1][1]
+    figures["moved_bytes"], figures["moved_bytes_compressed"] = moved[-1][1]
     figures["idle_ms"] = statistics.median(_milliseconds(publisher.publish_moves) for _ in range(TRIES))
     taken_over = LinePublisher(pause=0)
     figures["taken_over_ms"] = _milliseconds(taken_over.publish_moves)

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from registrations.passes import Pass
 from registrations.publisher import line_key, moved_text
 from vgchub.live import accounts_channel, compact, tournament_channel
-from vgchub.live_worker import Write, encoded
+from vgchub.live_worker import Encoded, Write, encoded
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Room:
     sockets: set[Socket] = field(default_factory=set)
     head: Any = None  # None until it is known
     blocks: dict[str, str] = field(default_factory=dict)
-    greetings: dict[tuple[str, ...], bytes] = field(default_factory=dict)
+    greetings: dict[tuple[str, ...], Encoded] = field(default_factory=dict)
 
     def learn(self, head: Any, blocks: dict[str, str]) -> None:
         self.head = head
@@ -105,8 +105,9 @@ class Hub:
         while True:
             try:
                 async with self.redis.pubsub() as pubsub:
-                    await pubsub.subscribe(accounts_channel(), *map(tournament_channel, self.rooms))
-                    self.pubsub = pubsub
+                    await pubsub.subscribe(accounts_channel())
+                    self.pubsub = pubsub  # from here on, new rooms subscribe themselves
+                    await pubsub.subscribe(*map(tournament_channel, self.rooms))
                     async for message in pubsub.listen():
                         await self._hear(message)
             except (RedisError, OSError):
@@ -151,9 +152,9 @@ class Hub:
                 await self._load(tournament_id)
                 return
             room.learn(told["head"], told["blocks"])
-        frame = encoded(text)
+        for_all = encoded(text)
         for count, socket in enumerate(tuple(room.sockets), start=1):
-            socket.write(frame)
+            socket.write(for_all)
             if count % WRITTEN_AT_ONCE == 0:
                 await asyncio.sleep(0)
 

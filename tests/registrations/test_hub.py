@@ -11,12 +11,18 @@ import pytest
 from django_redis import get_redis_connection
 from uvicorn import Config
 from uvicorn.server import ServerState
+from websockets.client import ClientProtocol
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
+from websockets.frames import Frame
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+from websockets.uri import parse_uri
 
 from registrations.hub import Hub, Socket
 from registrations.passes import Pass
 from registrations.publisher import LineStore, line_key, moved_text
 from vgchub import live, open_files
-from vgchub.live_worker import MOST_UNREAD, LiveWorker, SocketProtocol, encoded
+from vgchub.live_worker import DEFLATE, MOST_UNREAD, Encoded, LiveWorker, SocketProtocol, encoded, takes_compressed
 
 HEAD = json.dumps({"phase": "OPEN", "divisions": {}})
 
@@ -25,12 +31,12 @@ class Client:
     """One socket and what was written to it."""
 
     def __init__(self, tournament: int, account: int | None = None, blocks: tuple[str, ...] = ()) -> None:
-        self.frames: list[bytes] = []
+        self.frames: list[Encoded] = []
         self.socket = Socket(Pass(tournament, account, blocks), self.frames.append)
 
     def texts(self) -> list[Any]:
         """Frames of the tests are short or a little longer: two or four bytes stand before the text."""
-        return [json.loads(frame[4 if frame[1] == 126 else 2 :]) for frame in self.frames]
+        return [json.loads(frame.plain[4 if frame.plain[1] == 126 else 2 :]) for frame in self.frames]
 
 
 @asynccontextmanager
@@ -198,15 +204,47 @@ class Transport:
         self.is_cut_off = True
 
 
-def test_a_client_that_reads_nothing_any_more_is_cut_off() -> None:
-    transport: Any = Transport()
+def make_protocol(transport: Any) -> SocketProtocol:
     protocol = SocketProtocol(Config(app=None), ServerState(), {}, asyncio.new_event_loop())  # type: ignore[arg-type]
     protocol.transport = transport
-    frame = encoded("x" * 1000)
-    for _ in range(2 * MOST_UNREAD // len(frame)):
-        protocol.write(frame)
+    return protocol
+
+
+def test_a_client_that_reads_nothing_any_more_is_cut_off() -> None:
+    transport = Transport()
+    protocol = make_protocol(transport)
+    text = encoded("x" * 1000)
+    for _ in range(2 * MOST_UNREAD // len(text.plain)):
+        protocol.write(text)
     assert transport.is_cut_off
-    assert transport.unread < MOST_UNREAD + 2 * len(frame)
+    assert transport.unread < MOST_UNREAD + 2 * len(text.plain)
+
+
+@pytest.mark.parametrize(
+    ("offered", "can"),
+    [
+        (None, False),
+        ([ClientPerMessageDeflateFactory()], True),
+        ([ClientPerMessageDeflateFactory(server_max_window_bits=10)], False),
+    ],
+    ids=["none", "as browsers do", "with less memory than is needed"],
+)
+def test_a_text_is_compressed_once_for_all_clients_that_can_take_it(offered: Any, *, can: bool) -> None:
+    client = ClientProtocol(parse_uri("ws://127.0.0.1/live/"), extensions=offered)
+    request, server = client.connect(), ServerProtocol(extensions=[DEFLATE])
+    client.send_request(request)
+    server.receive_data(b"".join(client.data_to_send()))
+    (asked,) = server.events_received()
+    assert isinstance(asked, Request)
+    server.send_response(server.accept(asked))
+    client.receive_data(b"".join(server.data_to_send()))
+    client.events_received()
+    assert takes_compressed(server) is can
+    text = "a line that moves " * 50
+    for _ in range(2):
+        client.receive_data(encoded(text).of(compressed=can))
+    assert [frame.data.decode() for frame in client.events_received() if isinstance(frame, Frame)] == [text, text]
+    assert len(encoded(text).compressed) < len(encoded(text).plain) / 2
 
 
 def test_a_live_process_that_may_open_few_files_says_so(
