@@ -135,6 +135,7 @@ class LinePublisher:
             )
         )
         there = stored([tournament.pk for tournament in tournaments])
+        self.followed = {t.pk: self.followed[t.pk] for t in tournaments if t.pk in self.followed}
         return sum(
             self._publish(tournament, touched.get(tournament.pk), now, there=tournament.pk in there)
             for tournament in tournaments
