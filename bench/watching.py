@@ -13,7 +13,7 @@ from urllib.parse import quote
 from bench.crowd.socket import Socket, hello
 
 BLOCK = 1024
-BACK_OFF = (0.5, 1, 2, 4, 8, 15, 30)  # seconds, as in static/js/socket.js
+BACK_OFF = (2, 3, 5, 8, 15, 30)  # seconds at most, as in static/js/socket.js
 AT_ONCE = 500  # sockets that are opening, the first time
 
 
@@ -123,7 +123,7 @@ class Page:
             return
         wait = BACK_OFF[min(self.tries, len(BACK_OFF) - 1)]
         self.tries += 1
-        self.crowd.again(self, wait / 2 + random.random() * wait / 2)  # noqa: S311  jitter
+        self.crowd.again(self, random.uniform(0, wait))  # noqa: S311  jitter
 
 
 class Crowd:

@@ -10,9 +10,10 @@ import { countOver, moveSeats } from "./seats.js";
 import { keepOpen } from "./socket.js";
 
 const BLOCK = 1024;
-const REFRESH_WITHOUT_SOCKET_MS = 15000;
+const REFRESH_WITHOUT_SOCKET_MS = 45000; // and up to half as much more: ten thousand pages ask 180 times a second then
 const ASK_EVERY_MS = 3000;
 const SPREAD_MS = 300; // of requests about one entry...
+const SPREAD_OF_OFFERED_MS = 3000; // ...about all offers, after a break...
 // ...and about a draw, which everybody in it hears of in the same moment. The page is true enough meanwhile: what was drawn each is
 // told alone, seats first.
 const SPREAD_OF_ALL_MS = 40000;
@@ -175,7 +176,11 @@ function receive(message) {
 
 function changed({ open, attempts }) {
   document.getElementById("connection").hidden = open || attempts < 2;
-  if (open && attempts) fetchAgain(); // what happened meanwhile
+  if (!open || !attempts) return;
+  // What happened meanwhile: to those in line the greeting says it, without a request. Few have an offer; the others have time.
+  const kept = entries().map(({ dataset }) => dataset);
+  if (kept.every(({ state, place }) => state === "WAITING" && place !== "")) return;
+  fetchAgain(kept.some(({ state }) => state === "OFFERED") ? SPREAD_OF_OFFERED_MS : SPREAD_OF_ALL_MS);
 }
 
 function connect() {
@@ -201,5 +206,5 @@ if (root()) {
   connect();
   setInterval(() => {
     if (!socket.isOpen() && !document.hidden) fetchAgain();
-  }, REFRESH_WITHOUT_SOCKET_MS);
+  }, REFRESH_WITHOUT_SOCKET_MS * (1 + Math.random() / 2));
 }

@@ -1,6 +1,7 @@
 // A page's socket, kept open: after a break it comes back with growing pauses and jitter, so that ten thousand don't come at once.
 
-const BACK_OFF_MS = [500, 1000, 2000, 4000, 8000, 15000, 30000];
+// The longest that each try waits; how long it does is drawn, evenly, so that those who broke off together come back spread out.
+const BACK_OFF_MS = [2000, 3000, 5000, 8000, 15000, 30000];
 
 function address({ live, pass }) {
   const base = live || `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}`;
@@ -26,7 +27,7 @@ export function keepOpen(data, { receive, changed = () => {} }) {
       const wait = BACK_OFF_MS[Math.min(attempts, BACK_OFF_MS.length - 1)];
       attempts += 1;
       changed({ open: false, attempts });
-      setTimeout(connect, wait / 2 + (Math.random() * wait) / 2);
+      setTimeout(connect, Math.random() * wait);
     });
   }
 
