@@ -69,8 +69,9 @@ class _Bench:
         figures: dict[str, Any] = {"players": len(self.crowd.pages)}
         empty = self.site.resident_megabytes("live")
         began = time.monotonic()
-        await self.crowd.open()
-        await self.crowd.all_ready(within=PATIENCE)
+        with self._shares(figures, "opening"):
+            await self.crowd.open()
+            await self.crowd.all_ready(within=PATIENCE)
         figures["open_s"] = round(time.monotonic() - began, 2)
         figures["mb_per_1000"] = round((self.site.resident_megabytes("live") - empty) * 1000 / len(self.crowd.pages), 1)
         say(f"All {len(self.crowd.pages)} are open")
@@ -80,7 +81,8 @@ class _Bench:
         figures["told_s"] = await self._tell()
         with self._shares(figures, "moving"):
             figures |= await self._moving()
-        figures["back_s"] = await self._restart()
+        with self._shares(figures, "restarting"):
+            figures["back_s"] = await self._restart()
         self.crowd.close()
         return figures
 
