@@ -1,6 +1,7 @@
 """The sockets of the live page and of a tournament's page."""
 
 from collections.abc import Iterable
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, WebSocketScope
@@ -25,7 +26,8 @@ async def line(scope: WebSocketScope, receive: ASGIReceiveCallable, send: ASGISe
         await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": None})
         return
     await send({"type": "websocket.accept", "subprotocol": None, "headers": ()})
-    socket = Socket(owner, scope["extensions"][WRITE])  # type: ignore[typeddict-item, index]
+    extensions: Any = scope["extensions"]
+    socket = Socket(owner, extensions[WRITE])
     try:
         await hub.join(socket)
         while (await receive())["type"] != "websocket.disconnect":

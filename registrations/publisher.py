@@ -121,6 +121,7 @@ class LinePublisher:
 
     def __init__(self, *, pause: float = PUBLISH_SECONDS) -> None:
         self.pause = pause
+        self.followed: dict[int, Followed] = {}
         self.forget()
 
     def publish_moves(self) -> int:
@@ -143,7 +144,7 @@ class LinePublisher:
 
     def forget(self) -> None:
         """Start anew: another clock published meanwhile."""
-        self.followed: dict[int, Followed] = {}
+        self.followed = {}
         self.events = (
             Events("registrations_queueentryevent", OF_ENTRIES),
             Events("tournaments_seatevent", OF_SEATS),

@@ -57,9 +57,9 @@ WHERE e.id = ANY(%(entries)s)
 
 def offers_due(entry_ids: list[int], *, offered_at: datetime, expires_at: datetime) -> None:
     """Note the two mails of each new offer, that it is there and that it is about to end: one statement for all of them."""
-    given = {"entries": entry_ids, "now": offered_at, "ending": ending_due_at(expires_at, offered_at)}
+    ending = ending_due_at(expires_at, offered_at)
     with connection.cursor() as cursor:
-        cursor.execute(OFFERS, given)
+        cursor.execute(OFFERS, {"entries": entry_ids, "now": offered_at, "ending": ending})
     wake_on_commit(send_notices)
 
 
