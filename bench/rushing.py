@@ -23,6 +23,7 @@ DIVISION = "masters"
 FEE_MINOR = 2500
 PAGES_A_SECOND = 150  # at which those who wait for the start arrive
 UNTIL_DRAWN = 15.0  # seconds from the last join until a fair start's order is drawn
+FIRST_STRIKE = 5.0  # seconds after the joins began
 WATCHED = 12.0  # seconds from one strike to the next
 PUT_OFF = "take up: 503"  # "Stripe does not answer; the seat is held": without Stripe nobody can pay
 SILENCE = 1.0  # seconds without an answer that are worth a word
@@ -62,7 +63,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class Strike:
-    """Something done to the running site. `when` is joining, in the middle of the joins, or paying, once seats are confirmed."""
+    """Something done to the running site. `when` is joining, while players join, or paying, once seats are confirmed."""
 
     name: str
     do: Callable[[BenchSite], None]
@@ -115,7 +116,7 @@ class Rush:
 
     def _is_time_for(self, strike: Strike) -> bool:
         if strike.when == "joining":
-            return time.time() >= self.plan.join_at + self.plan.seconds / 2
+            return time.time() >= self.plan.join_at + min(self.plan.seconds / 2, FIRST_STRIKE)
         return self._seats()[1] >= min(5, self.wish.seats // 2)
 
     def _strike(self, strike: Strike) -> Strike:
