@@ -3,7 +3,7 @@
 import statistics
 import time
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django_redis import get_redis_connection
@@ -44,15 +44,15 @@ def measure(site: BenchSite, options: Namespace) -> dict[str, Any]:
     for entry in QueueEntry.objects.select_related("player__account").order_by("place")[:TRIES]:
         leave_queue(account=entry.player.account, public_id=entry.public_id)
         moved.append((_milliseconds(publisher.publish_moves), text()))
-    figures["moved_ms"] = statistics.median(took for took, _bytes in moved)
+    figures["moved_ms"] = _median(took for took, _bytes in moved)
     figures["moved_bytes"], figures["moved_bytes_compressed"] = moved[-1][1]
-    figures["idle_ms"] = statistics.median(_milliseconds(publisher.publish_moves) for _ in range(TRIES))
+    figures["idle_ms"] = _median(_milliseconds(publisher.publish_moves) for _ in range(TRIES))
     taken_over = LinePublisher(pause=0)
     figures["taken_over_ms"] = _milliseconds(taken_over.publish_moves)
     for _ in range(MORE_TOURNAMENTS):
         make_tournament(seats=10)
     publisher.publish_moves()
-    idle = statistics.median(_milliseconds(publisher.publish_moves) for _ in range(TRIES))
+    idle = _median(_milliseconds(publisher.publish_moves) for _ in range(TRIES))
     figures[f"idle_of_{MORE_TOURNAMENTS + 1}_ms"] = idle
     return figures
 
@@ -61,6 +61,10 @@ def _milliseconds(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return round((time.perf_counter() - began) * 1000, 2)
+
+
+def _median(milliseconds: Iterable[float]) -> float:
+    return round(statistics.median(milliseconds), 2)
 
 
 def _until_heard(ask: Callable[..., Any]) -> Any:
