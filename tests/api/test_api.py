@@ -125,7 +125,10 @@ def test_too_many_joins_say_when_to_come_back(api: APIClient, alice: Player) -> 
     tournament = make_tournament()
     answers = [join(api, tournament, alice) for _ in range(6)]
     assert [a.status_code for a in answers] == [200] * 5 + [429]
-    assert 0 < int(answers[-1]["Retry-After"]) <= 60
+    wait = answers[-1]["Retry-After"]
+    assert 0 < int(wait) <= 60
+    assert answers[-1]["RateLimit-Policy"] == '"player";q=5;w=60, "flood";q=3000;w=60'
+    assert answers[-1]["RateLimit"] == f'"player";r=0;t={wait}'
     assert tournament.entries.live().count() == 1
 
 
