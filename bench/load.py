@@ -24,8 +24,11 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     """What asyncio.run does, on the faster loop, without pauses for garbage of what was prepared."""
     gc.collect()
     gc.freeze()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(main)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(main)
+    finally:
+        gc.unfreeze()
 
 
 def request(method: str, path: str, body: bytes = b"", **headers: str) -> bytes:
