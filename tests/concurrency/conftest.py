@@ -1,14 +1,20 @@
 """What stands after each race: the invariants, unless the test took a lock away to see them broken."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+from django.contrib.admin import ModelAdmin
+from django.db.models import QuerySet
 
+import reports.services
 from lottery.models import DrawQuerySet
 from lottery.services import running, sealing
+from registrations import clock
 from registrations.services import joining, leaving, offering
 from reports.invariants import violations
+from reports.services import seal_history
 from tournaments.models import TournamentQuerySet
+from vgchub.admin import ScopedAdmin
 
 CONTROLS = {
     "without_row_lock",
@@ -18,6 +24,10 @@ CONTROLS = {
     "placing_whoever_was_sealed",
     "lapsing_what_was_read_before",
     "offering_to_who_was_read_before",
+    "forgetting_the_conflict",
+    "without_any_row_lock",
+    "saving_the_whole_row",
+    "publishing_without_leading",
 }
 
 
@@ -25,7 +35,14 @@ CONTROLS = {
 def _invariants_hold(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[None]:
     yield
     if not CONTROLS & set(request.fixturenames):
+        seal_as_beat_does()
         assert violations() == []
+
+
+def seal_as_beat_does() -> None:
+    """However long the test took, no event is old and not sealed: the second block seals what the first one saw."""
+    for _ in range(2):
+        seal_history()
 
 
 @pytest.fixture
@@ -81,3 +98,36 @@ def placing_whoever_was_sealed(monkeypatch: pytest.MonkeyPatch) -> None:
     again = "AND e.state = 'WAITING' "
     assert again in running.PLACE
     monkeypatch.setattr(running, "PLACE", running.PLACE.replace(again, ""))
+
+
+@pytest.fixture
+def forgetting_the_conflict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Joining doesn't say what to do about somebody who has joined already."""
+    clause = "ON CONFLICT DO NOTHING"
+    assert clause in joining.JOIN
+    monkeypatch.setattr(joining, "JOIN", joining.JOIN.replace(clause, ""))
+
+
+@pytest.fixture
+def without_any_row_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is read to be changed is read without being held, nor does anybody ask who else is at it."""
+    monkeypatch.setattr(QuerySet, "select_for_update", lambda rows, **_how: rows)
+    monkeypatch.setattr(reports.services, "_only_sealer", lambda: True)
+
+
+@pytest.fixture
+def saving_the_whole_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page of the admin reads its row without holding it, and writes every column of it."""
+    monkeypatch.setattr(ScopedAdmin, "get_object", ModelAdmin.get_object)
+    monkeypatch.setattr(ScopedAdmin, "save_model", lambda _admin, _request, row, _form, _change: row.save())
+
+
+@pytest.fixture
+def publishing_without_leading(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each clock does what only the leading one should."""
+
+    def do_it(_kind: int, _key: int, work: Callable[[], object]) -> bool:
+        work()
+        return True
+
+    monkeypatch.setattr(clock, "_while_leading", do_it)
