@@ -1,7 +1,7 @@
 """What a tournament takes, reckoned from what one request, one socket and one move of the line were measured to cost.
 
-Costs are CPU milliseconds of one core and bytes, as `bin/bench` printed them on the machine of docs/performance.md; what is
-assumed of people, and what a pod of each kind is, stands beside them. Pure arithmetic.
+Costs are CPU milliseconds of one core and bytes, as `bin/bench` printed them on the machine of docs/performance.md (a crowded one:
+on one of its own they are smaller); what is assumed of people, and what a pod of each kind is, stands beside them. Pure arithmetic.
 """
 
 from collections.abc import Iterator
@@ -17,23 +17,25 @@ class Cost:
     source: str
 
 
-JOIN_WEB_MS = Cost(3.0, "bin/bench joins --via page: cpu_ms web")
-JOIN_DATABASE_MS = Cost(1.5, "bin/bench joins --via page: cpu_ms postgres")
-JOIN_REDIS_MS = Cost(0.1, "bin/bench joins --via page: cpu_ms valkey")
-OWN_PAGE_WEB_MS = Cost(6.0, "bin/bench pages: page_signed_in, cpu_us web")
-OWN_PAGE_DATABASE_MS = Cost(1.0, "bin/bench pages: page_signed_in, cpu_us postgres")
-OWN_PAGE_REDIS_MS = Cost(0.1, "bin/bench pages: page_signed_in, cpu_us valkey")
+JOIN_WEB_MS = Cost(6.4, "bin/bench joins --via page: cpu_ms, web")
+JOIN_DATABASE_MS = Cost(2.0, "bin/bench joins --via page: cpu_ms, postgres")
+JOIN_REDIS_MS = Cost(0.2, "bin/bench joins --via page: cpu_ms, valkey")
+OWN_PAGE_WEB_MS = Cost(13.0, "bin/bench pages: page_signed_in, cpu_us, web")
+OWN_PAGE_DATABASE_MS = Cost(1.5, "bin/bench pages: page_signed_in, cpu_us, postgres")
+OWN_PAGE_REDIS_MS = Cost(0.2, "bin/bench pages: page_signed_in, cpu_us, valkey")
 OWN_PAGE_BYTES = Cost(12_700, "bin/bench pages: page_signed_in, bytes")
-SHARED_PAGE_WEB_MS = Cost(0.4, "bin/bench pages: page, cpu_us web")
+SHARED_PAGE_WEB_MS = Cost(0.7, "bin/bench pages: page, cpu_us, web")
 SHARED_PAGE_BYTES = Cost(3_800, "bin/bench pages: page, bytes")
-SOCKET_KB = Cost(38, "bin/bench sockets: mb_per_1000")
-SOCKET_WRITE_MS = Cost(0.025, "bin/bench sockets: CPU of the live process by texts written")
-LINE_BYTES = Cost(820, "bin/bench line --waiting 1000: moved_bytes, two divisions")
-LINE_BYTES_A_BLOCK = Cost(24.5, "bin/bench line --waiting 1000000: moved_bytes by blocks of 1,024")
-OFFER_DATABASE_MS = Cost(4.0, "bin/bench seats: offer and confirmation, cpu_ms postgres")
-OFFER_WORKER_MS = Cost(30.0, "bin/bench seats: mails and payment of a seat, cpu_ms worker")
-SESSION_KB = Cost(0.6, "a session in Valkey, with its key")
-LIMITS_KB = Cost(0.6, "a player's and an address' windows in Valkey, until they have passed")
+SOCKET_KB = Cost(27.5, "bin/bench sockets: mb_per_1000")
+SOCKET_WRITE_MS = Cost(0.011, "bin/bench sockets: 11% of a core for 10,000 sockets whose line moves")
+LINE_BYTES = Cost(305, "docs/performance.md, Live: bytes of a text, compressed, less its blocks")
+LINE_BYTES_A_BLOCK = Cost(5.9, "docs/performance.md, Live: bytes of a text, compressed, by 1,024 who wait")
+TEXT_BYTES = Cost(430, "docs/performance.md, Live: the same texts as Redis passes them on, not compressed")
+TEXT_BYTES_A_BLOCK = Cost(12.8, "docs/performance.md, Live: the same texts as Redis passes them on, not compressed")
+OFFER_DATABASE_MS = Cost(4.0, "an estimate: no benchmark tells the CPU of an offer and its confirmation")
+OFFER_WORKER_MS = Cost(30.0, "an estimate: no benchmark tells the CPU of a seat's mails and payment")
+SESSION_KB = Cost(0.6, "an estimate: a session in Valkey, with its key")
+LIMITS_KB = Cost(0.6, "an estimate: a player's and an address' windows in Valkey, until they have passed")
 
 # --- What is assumed ---------------------------------------------------------------------------------------------------
 
@@ -41,7 +43,7 @@ PEAK = 4  # the busiest seconds see so many times the mean of the minutes in whi
 OWN_PAGES = 6  # of everybody who joins: the tournament's page a few times, the form, the live page
 SHARED_PAGES = 10  # for everybody who joins, of people who only look, or have not signed in yet
 SEATS_A_MINUTE = 1000  # offers_per_minute, as tournaments have it
-STATEMENTS_A_JOIN, STATEMENTS_A_PAGE = 5, 4
+STATEMENTS_A_JOIN, STATEMENTS_A_PAGE = 3, 3
 USED = 0.6  # of a core at the peak; the rest is for what nobody has foreseen
 
 WEB_CORES, WEB_CONNECTIONS = 2, 16  # a web pod: two processes of eight threads, each with its connection at the worst
@@ -108,7 +110,9 @@ def plan(players: int, seats: int, minutes: float) -> Plan:
         joins * JOIN_DATABASE_MS.value + own_pages * OWN_PAGE_DATABASE_MS.value + offers * OFFER_DATABASE_MS.value
     )
     redis = joins * JOIN_REDIS_MS.value + own_pages * OWN_PAGE_REDIS_MS.value
-    line_bytes = LINE_BYTES.value + players / 1024 * LINE_BYTES_A_BLOCK.value
+    blocks = players / 1024
+    line_bytes = LINE_BYTES.value + blocks * LINE_BYTES_A_BLOCK.value
+    text_bytes = TEXT_BYTES.value + blocks * TEXT_BYTES_A_BLOCK.value
     web_pods = max(2, ceil(_cores(web) / WEB_CORES))
     live_pods = max(2, ceil(players / min(LIVE_SOCKETS, USED * 1000 / SOCKET_WRITE_MS.value)))
     worker_pods = max(2, ceil(_cores(offers * OFFER_WORKER_MS.value) / WORKER_CORES))
@@ -138,7 +142,7 @@ def plan(players: int, seats: int, minutes: float) -> Plan:
         database_cores=_cores(database),
         redis_cores=_cores(redis),
         redis_mb=players * (SESSION_KB.value + LIMITS_KB.value) / 1000,
-        redis_bytes=line_bytes * live_pods,
+        redis_bytes=text_bytes * live_pods,
         sold_out_minutes=seats / SEATS_A_MINUTE,
     )
 
