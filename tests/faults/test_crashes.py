@@ -43,7 +43,7 @@ from tournaments.models import Tournament
 
 __all__ = ["simulator_port", "till"]
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
 def clock_ticks() -> None:
