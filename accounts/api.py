@@ -31,7 +31,7 @@ class TokenAlone(JWTAuthentication):
     Of the account nothing but the key is known.
     """
 
-    def get_user(self, validated_token: Token) -> User:
+    def get_user(self, validated_token: Token) -> User:  # type: ignore[override]
         try:
             return User(pk=int(validated_token["user_id"]))
         except (KeyError, ValueError) as error:
@@ -41,7 +41,7 @@ class TokenAlone(JWTAuthentication):
 class TokenAloneScheme(SimpleJWTScheme):  # type: ignore[no-untyped-call]
     """Its documentation: the same token as everywhere."""
 
-    target_class = TokenAlone
+    target_class = TokenAlone  # type: ignore[assignment]
 
 
 class PairSerializer(TokenObtainPairSerializer):

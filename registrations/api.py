@@ -4,7 +4,6 @@ from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
-from rest_framework.authentication import BaseAuthentication
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -47,7 +46,7 @@ class Players(ListAPIView[Player]):
 class Join(APIView):
     """Put players of the account into the line of a tournament; repeating it gives the same entries."""
 
-    authentication_classes: ClassVar[list[type[BaseAuthentication]]] = [TokenAlone]
+    authentication_classes = (TokenAlone,)
 
     @extend_schema(
         operation_id="join",

@@ -78,14 +78,14 @@ WITH tournament AS MATERIALIZED (
                       %(public_ids)s::text[])
          AS a (player_id, division_id, group_id, priority, public_id)
 )
-INSERT INTO registrations_queueentry
+INSERT INTO registrations_queueentry AS e
     (public_id, tournament_id, division_id, player_id, group_id, priority, number, place, state, joined_at,
      grant_reason, waiver_reason, address_hash, device_hash)
 SELECT public_id, tournament_id, division_id, player_id, group_id, CASE WHEN has_lanes THEN priority ELSE 0 END,
        number, CASE WHEN awaits_draw THEN NULL ELSE number END, 'WAITING', statement_timestamp(), '', '', %(address)s, %(device)s
 FROM numbered
 ON CONFLICT DO NOTHING
-RETURNING {", ".join(field.column for field in FIELDS)}
+RETURNING {", ".join(f"e.{field.column}" for field in FIELDS)}
 """  # noqa: S608  names of our own columns
 
 

@@ -23,6 +23,7 @@ from tests.builders import (
     make_user,
     now,
 )
+from tournaments import queries
 from tournaments.models import Tournament
 from tournaments.queries import EntryRules
 from vgchub.errors import RefusedError
@@ -225,7 +226,7 @@ def test_join_queue_a_millisecond_early_is_not_told_that_registration_has_closed
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Registration opens after the INSERT found it closed, and before the reason is read."""
-    tournament, read_anew = make_tournament(opens_in=HOUR), joining.entry_rules_anew
+    tournament, read_anew = make_tournament(opens_in=HOUR), queries.entry_rules_anew
 
     def open_then_read(slug: str) -> EntryRules:
         Tournament.objects.filter(pk=tournament.pk).update(opens_at=F("opens_at") - 2 * HOUR)
