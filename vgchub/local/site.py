@@ -39,9 +39,9 @@ class Site:
         return self._served("web", *argv, port=self.port)
 
     def live(self) -> Spec:
-        """Sockets; the backlog takes those that come back all at once."""
+        """Sockets. Loaded before it listens: until then those that come back are refused and try again, and fill no backlog."""
         argv = ("gunicorn", "vgchub.asgi:application", "--worker-class=vgchub.live_worker.LiveWorker", "--workers=1")
-        return self._served("live", *argv, "--backlog=4096", port=self.live_port)
+        return self._served("live", *argv, "--preload", "--backlog=4096", port=self.live_port)
 
     def clock(self) -> Spec:
         return self._python("clock", "manage.py", "clock")
