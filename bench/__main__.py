@@ -1,5 +1,6 @@
 """`python -m bench draw ...`: what bin/bench calls."""
 
+import signal
 import sys
 from importlib import import_module
 
@@ -28,4 +29,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # unwind: stop all, leave nothing
     sys.exit(main())
