@@ -4,7 +4,6 @@ from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
-from drf_spectacular.contrib.rest_framework_simplejwt import SimpleJWTScheme
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -36,12 +35,6 @@ class TokenAlone(JWTAuthentication):
             return User(pk=int(validated_token["user_id"]))
         except (KeyError, ValueError) as error:
             raise InvalidToken from error
-
-
-class TokenAloneScheme(SimpleJWTScheme):  # type: ignore[no-untyped-call]
-    """Its documentation: the same token as everywhere."""
-
-    target_class = TokenAlone  # type: ignore[assignment]
 
 
 class PairSerializer(TokenObtainPairSerializer):

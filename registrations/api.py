@@ -50,6 +50,7 @@ class Join(APIView):
 
     @extend_schema(
         operation_id="join",
+        auth=[{"jwtAuth": []}],  # type: ignore[list-item]  # the same token as everywhere
         request=JoinSerializer,
         responses={200: EntrySerializer(many=True), **refusals(400, 401, 404, 409, 429)},
     )
