@@ -12,6 +12,7 @@ from registrations.services.errors import (
     NotInQueueError,
     NotOpenYetError,
     PlayerNotFoundError,
+    TournamentNotFoundError,
 )
 from registrations.services.holding import (
     OfferOverError,
@@ -61,6 +62,7 @@ __all__ = [
     "OrderOpenError",
     "PlayerNotFoundError",
     "SeatsTakenError",
+    "TournamentNotFoundError",
     "beat",
     "cancel_entry",
     "close_entries_of_cancelled",

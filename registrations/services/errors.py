@@ -17,6 +17,13 @@ class PlayerNotFoundError(RefusedError):
     remedy = gettext_lazy("Choose one of the players of your account, or add the player first.")
 
 
+class TournamentNotFoundError(RefusedError):
+    code = "tournament_not_found"
+    status = 404
+    message = gettext_lazy("There is no tournament at this address any more.")
+    remedy = gettext_lazy("Its address may have changed: look for it in the list of tournaments.")
+
+
 class EntryNotFoundError(RefusedError):
     code = "entry_not_found"
     status = 404

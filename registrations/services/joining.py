@@ -18,6 +18,7 @@ from registrations.services.errors import (
     NotEligibleError,
     NotOpenYetError,
     PlayerNotFoundError,
+    TournamentNotFoundError,
 )
 from tournaments import rules
 from tournaments.models import Tournament
@@ -94,13 +95,13 @@ def join_queue(
 ) -> list[QueueEntry]:
     """Put players of an account into the line; returns their live entries, in the order of `player_ids`.
 
-    Repeating it returns the same entries. All join, or none does. Limits are counted for where it came from, `source`; without
-    one nothing is counted. Of `account` and `tournament` no more than the key and the address are looked at: everything
-    else that decides is read here, or was remembered and is tested by the INSERT.
+    Repeating it returns the same entries. All join, or none does (docs/adr/0018 names the exception). Limits are counted for
+    where it came from, `source`; without one nothing is counted. Of `account` and `tournament` no more than the key and the
+    address are looked at: everything else that decides is read here, or was remembered and is tested by the INSERT.
 
     Raises:
         PlayerNotFoundError, NotEligibleError, NotOpenYetError, ClosedError, CancelledError, FullError, TooManyRequestsError,
-        NotYourTurnError
+        NotYourTurnError, TournamentNotFoundError
     """
     players = _players(account, player_ids)
     entry_rules = known_entry_rules(tournament.slug)
@@ -114,7 +115,10 @@ def join_queue(
                 entries = _live_entries(entry_rules.tournament, players)
             if len(entries) == len(players):
                 return [entries[pk] for pk in player_ids]
-        entry_rules = entry_rules_anew(tournament.slug)
+        try:
+            entry_rules = entry_rules_anew(tournament.slug)
+        except Tournament.DoesNotExist:
+            raise TournamentNotFoundError from None
         if refusal := _refusal(entry_rules, players):
             raise refusal
     raise ClosedError

@@ -82,3 +82,12 @@ def test_join_queue_notices_that_a_division_takes_others_now() -> None:
     [entry] = services.join_queue(account=adult.account, tournament=tournament, player_ids=[adult.pk])
     assert entry == QueueEntry.objects.get()
     assert adult.birth_date == BIRTH_DATE["masters"]
+
+
+def test_join_queue_at_an_address_that_changed_says_so() -> None:
+    tournament, alice = make_tournament(), make_player()
+    remembered = queries.known_entry_rules(tournament.slug).tournament
+    Tournament.objects.filter(pk=tournament.pk).update(slug="another-address")
+    with pytest.raises(services.TournamentNotFoundError):
+        services.join_queue(account=alice.account, tournament=remembered, player_ids=[alice.pk])
+    assert not QueueEntry.objects.exists()
