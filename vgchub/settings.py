@@ -29,6 +29,8 @@ LOCAL_MODE = env.bool("LOCAL_MODE", default=False)
 PROCESS = env.str("PROCESS", default="web")
 WEB_THREADS = env.int("WEB_THREADS", default=8)
 WEB_POOL = env.int("WEB_POOL", default=WEB_THREADS)  # connections to the database
+# A PgBouncer older than 1.21, or one with max_prepared_statements = 0, can't keep prepared statements: say 0 then.
+DATABASE_PREPARES = env.bool("DATABASE_PREPARES", default=True)
 
 SITE_URL = env.str("SITE_URL", default="http://127.0.0.1:8000").rstrip("/")
 # Where the live process answers; empty means the site's own host under /live/.
@@ -142,13 +144,14 @@ _pool_sizes = {"web": WEB_POOL, "live": 4}
 DATABASES = {
     "default": {
         **DATABASE_URL,
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "vgchub.postgresql",
         "ATOMIC_REQUESTS": False,
         "CONN_MAX_AGE": 0 if PROCESS in _pool_sizes else 60,
-        "CONN_HEALTH_CHECKS": True,
+        "CONN_HEALTH_CHECKS": PROCESS not in _pool_sizes,  # what a pool keeps is looked at by our engine
         "DISABLE_SERVER_SIDE_CURSORS": True,  # PgBouncer in transaction mode has none
         "OPTIONS": {
             "connect_timeout": 5,
+            "prepare_threshold": 5 if DATABASE_PREPARES else None,  # only of cursors that bind at the server: ours
             **(
                 {"pool": {"min_size": 1, "max_size": _pool_sizes[PROCESS], "timeout": 10, "max_idle": 30}}
                 if PROCESS in _pool_sizes

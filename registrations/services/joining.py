@@ -6,7 +6,7 @@ Everything else that a join needs is in memory: the tournament's rules, with the
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db import connection
+import pghistory
 
 from accounts.models import Player, User
 from registrations.limits import take_join
@@ -24,6 +24,7 @@ from tournaments import rules
 from tournaments.models import Tournament
 from tournaments.queries import EntryRules, database_now, entry_rules_anew, known_entry_rules, memberships
 from vgchub.errors import RefusedError
+from vgchub.postgresql.prepared import HISTORY, Columns, fetch, history
 from vgchub.ratelimit import Source
 
 
@@ -41,15 +42,12 @@ class Arrival:
 
 
 ATTEMPTS = 3
-# Django documents `_meta`; the first column is the key.
-PLAYER_FIELDS, FIELDS = Player._meta.concrete_fields, QueueEntry._meta.concrete_fields  # noqa: SLF001
-PLAYER_ATTRIBUTES, ATTRIBUTES = ([field.attname for field in fields] for fields in (PLAYER_FIELDS, FIELDS))
+PLAYER, ENTRY = Columns(Player, "p"), Columns(QueueEntry, "e")
 
-# The ORM takes longer to compose this than all else that happens here takes together.
 PLAYERS = f"""
-SELECT {", ".join(f"p.{field.column}" for field in PLAYER_FIELDS)}, a.email_verified_at
+SELECT {PLAYER}, a.email_verified_at
 FROM accounts_player p JOIN accounts_user a ON a.id = p.account_id
-WHERE a.id = %(account)s AND a.is_active AND p.id = ANY(%(players)s)
+WHERE a.id = %(account)s::bigint AND a.is_active AND p.id = ANY(%(players)s::bigint[])
 """  # noqa: S608  names of our own columns
 
 # The row of the tournament is held FOR KEY SHARE: an admitter, a seal or a close, which hold it FOR UPDATE, never run while
@@ -59,11 +57,11 @@ JOIN = f"""
 WITH tournament AS MATERIALIZED (
     SELECT id, mode, opens_at, entries_sealed_at
     FROM tournaments_tournament t
-    WHERE id = %(tournament)s AND rules_version = %(rules_version)s
+    WHERE id = %(tournament)s::bigint AND rules_version = %(rules_version)s::bigint
       AND published_at <= statement_timestamp() AND statement_timestamp() < closes_at
       AND statement_timestamp() >= coalesce(
           prequeue_opens_at,
-          opens_at - CASE WHEN mode = 'FIRST_COME' THEN make_interval(mins => %(early_minutes)s) ELSE interval '0' END)
+          opens_at - CASE WHEN mode = 'FIRST_COME' THEN make_interval(mins => %(early_minutes)s::int) ELSE interval '0' END)
       AND cancelled_at IS NULL AND closed_at IS NULL
       AND (mode <> 'LOTTERY' OR entries_sealed_at IS NULL)
       AND (max_waiting IS NULL OR max_waiting > (
@@ -73,7 +71,8 @@ WITH tournament AS MATERIALIZED (
     SELECT a.*, t.id AS tournament_id, nextval('registrations_arrival_number') AS number,
            t.mode = 'FIRST_COME' AS has_lanes,
            t.mode <> 'FIRST_COME' AND t.entries_sealed_at IS NULL
-               AND (t.mode = 'LOTTERY' OR statement_timestamp() < t.opens_at) AS awaits_draw
+               AND (t.mode = 'LOTTERY' OR statement_timestamp() < t.opens_at) AS awaits_draw,
+           {HISTORY}
     FROM tournament t
     CROSS JOIN unnest(%(players)s::bigint[], %(divisions)s::bigint[], %(groups)s::bigint[], %(priorities)s::int[],
                       %(public_ids)s::text[])
@@ -86,7 +85,7 @@ SELECT public_id, tournament_id, division_id, player_id, group_id, CASE WHEN has
        number, CASE WHEN awaits_draw THEN NULL ELSE number END, 'WAITING', statement_timestamp(), '', '', %(address)s, %(device)s
 FROM numbered
 ON CONFLICT DO NOTHING
-RETURNING {", ".join(f"e.{field.column}" for field in FIELDS)}
+RETURNING {ENTRY}
 """  # noqa: S608  names of our own columns
 
 
@@ -126,14 +125,12 @@ def join_queue(
 
 def _players(account: User, player_ids: Sequence[int]) -> list[Player]:
     """The account's players of these ids; of their account it is known whether its address is verified."""
-    with connection.cursor() as cursor:
-        cursor.execute(PLAYERS, {"account": account.pk, "players": list(player_ids)})
-        rows = cursor.fetchall()
+    rows = fetch(PLAYERS, {"account": account.pk, "players": list(player_ids)})
     if not player_ids or {row[0] for row in rows} != set(player_ids):
         raise PlayerNotFoundError
     players = []
     for row in rows:
-        player = Player.from_db("default", PLAYER_ATTRIBUTES, row[:-1])
+        player = PLAYER.row(row[:-1])
         player.account = User.from_db("default", ["id", "email_verified_at"], (player.account_id, row[-1]))
         players.append(player)
     return players
@@ -153,23 +150,21 @@ def _arrivals(players: Sequence[Player], entry_rules: EntryRules) -> list[Arriva
 
 def _insert(entry_rules: EntryRules, arrivals: Sequence[Arrival], source: Source | None) -> dict[int, QueueEntry]:
     """The new entries, by the pk of their player; nothing to ask the database for hangs on them."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            JOIN,
-            {
-                "tournament": entry_rules.tournament.pk,
-                "rules_version": entry_rules.tournament.rules_version,
-                "early_minutes": min(arrival.early_minutes for arrival in arrivals),
-                "players": [arrival.player.pk for arrival in arrivals],
-                "divisions": [arrival.division_id for arrival in arrivals],
-                "groups": [arrival.group.id if arrival.group else None for arrival in arrivals],
-                "priorities": [arrival.group.priority if arrival.group else 0 for arrival in arrivals],
-                "public_ids": [new_public_id() for _ in arrivals],
-                "address": source.address_hash if source else "",
-                "device": source.device_hash if source else "",
-            },
-        )
-        entries = [QueueEntry.from_db("default", ATTRIBUTES, row) for row in cursor.fetchall()]
+    with pghistory.context(service="join_queue") as context:
+        values = {
+            "tournament": entry_rules.tournament.pk,
+            "rules_version": entry_rules.tournament.rules_version,
+            "early_minutes": min(arrival.early_minutes for arrival in arrivals),
+            "players": [arrival.player.pk for arrival in arrivals],
+            "divisions": [arrival.division_id for arrival in arrivals],
+            "groups": [arrival.group.id if arrival.group else None for arrival in arrivals],
+            "priorities": [arrival.group.priority if arrival.group else 0 for arrival in arrivals],
+            "public_ids": [new_public_id() for _ in arrivals],
+            "address": source.address_hash if source else "",
+            "device": source.device_hash if source else "",
+            **history(context),
+        }
+        entries = [ENTRY.row(row) for row in fetch(JOIN, values)]
     players = {arrival.player.pk: arrival.player for arrival in arrivals}
     for entry in entries:
         entry.tournament, entry.player = entry_rules.tournament, players[entry.player_id]

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from bench.people import make_waiting
 from registrations import services
@@ -14,6 +14,7 @@ from registrations.services import joining
 from tests.builders import make_entry, make_player, make_tournament
 from tournaments.models import Tournament
 from tournaments.queries import known_entry_rules
+from vgchub.postgresql.prepared import PreparedCursor
 
 pytestmark = pytest.mark.django_db
 
@@ -34,17 +35,45 @@ def tournament() -> Tournament:
 
 
 def plans_of(work: Callable[[], object]) -> str:
-    """The plans of all that `work` asks of the database."""
-    with CaptureQueriesContext(connection) as captured:
+    """The plans of all that `work` asks of the database, with its values; of what is prepared also the one without them."""
+    asked: list[tuple[str, Any, Any]] = []
+
+    def remember(execute: Any, sql: str, values: Any, many: bool, context: Any) -> Any:
+        executed = execute(sql, values, many, context)
+        asked.append((sql.strip(), values, context["cursor"].cursor))
+        return executed
+
+    with connection.execute_wrapper(remember):
         work()
     lines = []
-    with connection.cursor() as cursor:
-        for query in captured:
-            statement = query["sql"].rpartition("true); ")[2].strip()
-            if re.match("SELECT|WITH|INSERT|UPDATE", statement):
-                cursor.execute(f"EXPLAIN {statement}")
-                lines += [row[0] for row in cursor.fetchall()]
+    for sql, values, cursor in asked:
+        statement = sql.rpartition("set_config('pghistory.context_metadata', %s, true); ")[2]
+        if re.match("SELECT|WITH|INSERT|UPDATE", statement.strip()):
+            lines += explained(statement, values[-statement.count("%s") :] if isinstance(values, tuple) else values)
+        if isinstance(cursor, PreparedCursor):
+            lines += explained_generic(cursor)
     return "\n".join(lines)
+
+
+def explained(statement: str, values: Any) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {statement}", values)
+        return [row[0] for row in cursor.fetchall()]
+
+
+def explained_generic(prepared: PreparedCursor) -> list[str]:
+    """The plan that the server keeps once it has executed a prepared statement some times."""
+    query = prepared._query
+    assert query is not None
+    with connection.cursor() as cursor:
+        cursor.execute(f"PREPARE hot AS {query.query.decode()}")
+        cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        nulls = ", ".join("NULL" for _type in query.types)
+        cursor.execute(f"EXPLAIN EXECUTE hot ({nulls})" if nulls else "EXPLAIN EXECUTE hot")
+        plan = [row[0] for row in cursor.fetchall()]
+        cursor.execute("SET LOCAL plan_cache_mode = auto")
+        cursor.execute("DEALLOCATE hot")
+    return plan
 
 
 def reads_a_whole_table(plan: str) -> bool:

@@ -290,7 +290,7 @@ def test_staff_see_who_did_it_and_through_what() -> None:
     entry.refresh_from_db()
     newest = staff_timeline(entry)[0]
     assert newest.source == "desk@example.org, grant_seat"
-    assert staff_timeline(entry)[-1].source == "the site itself"
+    assert staff_timeline(entry)[-1].source == "join_queue"
     assert all(moment.source == "" for moment in timeline(entry))
 
 
