@@ -6,15 +6,18 @@ from django.db import connection, models
 from registrations.rules import State
 from tests.builders import make_entry, make_player, make_tournament
 from tests.raw_sql import copy, our_models, refused, remove
+from vgchub.constraints import ForeignKeyTogether
 
 pytestmark = pytest.mark.django_db
 
-FOREIGN_KEYS = [
+RELATIONS = [
     pytest.param(model, field, id=f"{model.__name__}.{field.name}")
     for model in our_models()
     for field in model._meta.local_concrete_fields
     if field.is_relation
 ]
+FOREIGN_KEYS = [one for one in RELATIONS if one.values[1].db_constraint]
+HELD_TOGETHER = [one for one in RELATIONS if not one.values[1].db_constraint]
 POSITIVE = [
     pytest.param(model, field, id=f"{model.__name__}.{field.name}")
     for model in our_models()
@@ -40,6 +43,20 @@ def test_database_knows_the_foreign_key(model: type[models.Model], field: "model
         related = field.remote_field.model._meta.db_table
         cursor.execute(A_FOREIGN_KEY_OF, [model._meta.db_table, field.column, related])
         assert cursor.fetchone() == (1,)
+
+
+@pytest.mark.parametrize(("model", "field"), HELD_TOGETHER)
+def test_a_relation_without_a_foreign_key_of_its_own_is_held_by_one_over_two_columns(
+    model: type[models.Model], field: "models.ForeignKey[models.Model]"
+) -> None:
+    """Such a key says nothing of a row with a null in one of its columns, so that none of them may be null."""
+    keys = [c for c in model._meta.constraints if isinstance(c, ForeignKeyTogether) and field.column in c.fields]
+    nullable = {one.column for one in model._meta.local_concrete_fields if one.null}
+    (key,) = [key for key in keys if not nullable & set(key.fields)]
+    entry = make_entry(make_tournament())
+    with refused() as refusal:
+        copy(entry, player_id=make_player().pk, public_id="y", number=0, place=0, **{field.column: 10**9})
+    assert refusal.comes_from(key.name)
 
 
 @pytest.mark.parametrize(("model", "field"), POSITIVE)
