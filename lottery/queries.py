@@ -17,13 +17,13 @@ CHUNK = 20_000
 def group_codes(tournament: Tournament) -> dict[int, str]:
     """Group id -> what a manifest calls it: its name in lower-case ASCII, made unique within the tournament."""
     codes: dict[int, str] = {}
-    for pk, name in tournament.groups.order_by("pk").values_list("pk", "name"):
-        code = stem = slugify(name)[:56] or "group"
+    for group in sorted(tournament.groups.all(), key=lambda group: group.pk):
+        code = stem = slugify(group.name)[:56] or "group"
         number = 1
         while code in codes.values():
             number += 1
             code = f"{stem}-{number}"
-        codes[pk] = code
+        codes[group.pk] = code
     return codes
 
 

@@ -216,7 +216,7 @@ def _mine(user: User | AnonymousUser, shown: Draw, table: chances.Chances | None
 def _mine_waiting(user: User, shown: Draw, table: chances.Chances | None) -> list[Mine]:
     codes = group_codes(shown.tournament)
     found = []
-    for entry in entries_of_account(user.pk, shown.tournament):
+    for entry in entries_of_account(user.pk, shown.tournament.slug):
         if entry.state != State.WAITING or entry.place is not None:
             continue
         tickets = entry.group.tickets if entry.group else 1

@@ -21,12 +21,13 @@ from registrations.serializers import (
     PlayerSerializer,
     StandingSerializer,
     TakeUpSerializer,
+    read_join,
     show_entries,
 )
 from registrations.standing import standings
 from registrations.views import joinable
 from tournaments.queries import database_now
-from vgchub.api import Pages, refusals
+from vgchub.api import JsonAlone, Pages, refusals
 from vgchub.ratelimit import Source
 
 
@@ -47,6 +48,7 @@ class Join(APIView):
     """Put players of the account into the line of a tournament; repeating it gives the same entries."""
 
     authentication_classes = (TokenAlone,)
+    content_negotiation_class = JsonAlone
 
     @extend_schema(
         operation_id="join",
@@ -55,12 +57,11 @@ class Join(APIView):
         responses={200: EntrySerializer(many=True), **refusals(400, 401, 404, 409, 429)},
     )
     def post(self, request: Request, slug: str) -> Response:
-        form = JoinSerializer(data=request.data)
-        form.is_valid(raise_exception=True)
+        given = read_join(request.data)
         entries = services.join_queue(
             account=request.user,  # type: ignore[arg-type]
             tournament=joinable(slug),
-            player_ids=list(dict.fromkeys(form.validated_data["players"])),
+            player_ids=list(dict.fromkeys(given["players"])),
             source=Source.of(request),
         )
         return Response(show_entries(entries))

@@ -1,6 +1,6 @@
 """Reads of the queue that deserve a name."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,8 +11,10 @@ from django.db.models.functions import Now
 
 from accounts.models import Player
 from registrations.models import QueueEntry
-from registrations.rules import State
+from registrations.rules import LIVE, State
 from tournaments.models import Division, Seat, Tournament
+from tournaments.queries import EntryRules, known_entry_rules
+from vgchub.postgresql.prepared import Columns, fetch, split
 
 PACE_WINDOW = timedelta(minutes=10)
 
@@ -124,14 +126,42 @@ def queue_position(entry: QueueEntry) -> int | None:
     return ahead.count() + 1
 
 
-def entries_of_account(account_id: int, tournament: Tournament) -> list[QueueEntry]:
-    """The account's entries in a tournament: for each player the latest, in the order in which they joined."""
-    entries = (
-        QueueEntry.objects.filter(player__account=account_id, tournament=tournament)
-        .select_related("player", "division", "seat", "group", "tournament")
-        .order_by("number")
-    )
-    return list({entry.player_id: entry for entry in entries}.values())
+ENTRY, PLAYER, SEAT = Columns(QueueEntry, "e"), Columns(Player, "p"), Columns(Seat, "s")
+OF_ACCOUNT = f"""
+SELECT {ENTRY}, {PLAYER}, {SEAT}, t.rules_version
+FROM accounts_player p
+JOIN registrations_queueentry e ON e.player_id = p.id
+JOIN tournaments_tournament t ON t.id = e.tournament_id
+LEFT JOIN tournaments_seat s ON s.id = e.seat_id
+WHERE p.account_id = %(account)s::bigint AND t.slug = %(slug)s AND t.published_at <= statement_timestamp()
+ORDER BY e.number
+"""  # noqa: S608  names of our own columns
+
+
+def entries_of_account(account_id: int, slug: str) -> list[QueueEntry]:
+    """The account's entries in a published tournament: for each player the latest, in the order in which they joined.
+
+    One statement, and all that belongs to them: what is the tournament's comes from what this process remembers, which is
+    known to hold still.
+
+    Raises:
+        Tournament.DoesNotExist: its address has just changed
+    """
+    entries = {}
+    for row in fetch(OF_ACCOUNT, {"account": account_id, "slug": slug}):
+        own, player, seat, (version,) = split(row, ENTRY, PLAYER, SEAT)
+        entry = ENTRY.row(own)
+        entry.player = PLAYER.row(player)
+        entry.seat = SEAT.row(seat) if entry.seat_id else None
+        complete(entry, known_entry_rules(slug, version))
+        entries[entry.player_id] = entry
+    return list(entries.values())
+
+
+def complete(entry: QueueEntry, entry_rules: EntryRules) -> None:
+    """Give an entry its tournament, division and group, which its tournament's rules know."""
+    entry.tournament, entry.division = entry_rules.tournament, entry_rules.division(entry.division_id)
+    entry.group = entry_rules.group(entry.group_id)
 
 
 # One row for each block: a million places are a thousand rows. Negative places shift and mask by their two's complement, which
@@ -158,13 +188,26 @@ def waiting_blocks(tournament_id: int, blocks: Iterable[int] | None) -> list[tup
         return [(division, lane, block, int(bits[::-1], 2)) for division, lane, block, bits in cursor.fetchall()]
 
 
-def live_entries(players: Sequence[Player], tournament: Tournament) -> list[QueueEntry]:
-    """The entries with which these players take part now, with their players, in the order in which they joined (one query)."""
-    own = {player.pk: player for player in players}
-    entries = list(QueueEntry.objects.live().filter(player__in=own, tournament=tournament).order_by("number"))
-    for entry in entries:
-        entry.player = own[entry.player_id]
-    return entries
+WITH_LIVE_ENTRIES = f"""
+SELECT {PLAYER}, {ENTRY}
+FROM accounts_player p
+LEFT JOIN registrations_queueentry e ON e.player_id = p.id AND e.tournament_id = %(tournament)s::bigint
+    AND e.state IN ({", ".join(f"'{state}'" for state in LIVE)})
+WHERE p.account_id = %(account)s::bigint
+ORDER BY e.number
+"""  # noqa: S608  names of our own columns
+
+
+def players_and_entries(account_id: int, tournament: Tournament) -> tuple[list[Player], list[QueueEntry]]:
+    """The account's players, and the entries with which they take part now, in the order in which they joined (one statement)."""
+    players, entries = [], []
+    for row in fetch(WITH_LIVE_ENTRIES, {"account": account_id, "tournament": tournament.pk}):
+        player, entry, _rest = split(row, PLAYER, ENTRY)
+        players.append(PLAYER.row(player))
+        if entry[0] is not None:
+            entries.append(ENTRY.row(entry))
+            entries[-1].player = players[-1]
+    return sorted(players, key=lambda player: (player.display_name, player.pk)), entries
 
 
 def seats_and_free(tournaments: Iterable[Tournament]) -> dict[int, tuple[int, int]]:

@@ -6,10 +6,13 @@ The same templates are filled in here for the page, and by static/js/live.js whe
 import math
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from zoneinfo import ZoneInfo
 
+from django.utils.html import json_script
+from django.utils.safestring import SafeString
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from registrations.models import QueueEntry
 from registrations.rules import State
@@ -19,6 +22,11 @@ from vgchub import words
 
 def templates() -> dict[str, str]:
     """Sentences about a line that moves, with their placeholders, in the reader's language."""
+    return _templates(get_language())
+
+
+@cache
+def _templates(language: str | None) -> dict[str, str]:  # noqa: ARG001  what gettext goes by
     return {
         "waiting": _("You are %(position)s in line for %(division)s."),
         "next": _("You are next in line for %(division)s."),
@@ -35,6 +43,16 @@ def templates() -> dict[str, str]:
         ),
         "paused": _("Offers are paused for the moment; your place is kept."),
     }
+
+
+@cache
+def _script(language: str | None) -> SafeString:
+    return json_script(_templates(language), "sentences")
+
+
+def script() -> SafeString:
+    """The templates as the element of the live page that live.js reads."""
+    return _script(get_language())
 
 
 # Below this chance the page says so plainly, instead of a waiting time that would raise hopes.

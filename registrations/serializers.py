@@ -51,8 +51,18 @@ class EntrySerializer(serializers.ModelSerializer[QueueEntry]):
         return entry.seat.number if entry.seat else None
 
 
-# Building the fields takes longer than everything else that the answer to a join needs: they are built once.
-_entry_shown = EntrySerializer()
+# Building the fields takes longer than everything else that a join reads and answers: they are built once.
+_join_read, _entry_shown = JoinSerializer(), EntrySerializer()
+
+
+def read_join(data: Any) -> dict[str, Any]:
+    """What `JoinSerializer(data=data).validated_data` is.
+
+    Raises:
+        rest_framework.serializers.ValidationError
+    """
+    given: dict[str, Any] = _join_read.run_validation(data)
+    return given
 
 
 def show_entries(entries: Iterable[QueueEntry]) -> list[dict[str, Any]]:

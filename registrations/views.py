@@ -7,7 +7,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -44,10 +44,6 @@ def joinable(slug: str) -> Tournament:
     return tournament
 
 
-def _published(slug: str) -> Tournament:
-    return get_object_or_404(Tournament.objects.published(database_now()).select_related("organization"), slug=slug)
-
-
 @require_POST
 def join(request: SignedInRequest, slug: str) -> HttpResponse:
     """Put the chosen players into the line, then show it. Repeating it is safe."""
@@ -69,16 +65,15 @@ def join(request: SignedInRequest, slug: str) -> HttpResponse:
 @never_cache
 def queue(request: SignedInRequest, slug: str) -> HttpResponse:
     """The live page: where each of my entries stands. Without JavaScript it refreshes itself."""
-    tournament = _published(slug)
-    entries = queries.entries_of_account(request.user.pk, tournament)
+    entries = queries.entries_of_account(request.user.pk, slug)
     if not entries:
-        return redirect(tournament)
+        return redirect("tournament", slug=slug)  # which says so where there is none
     template = "registrations/_queue.html" if request.htmx else "registrations/queue.html"
-    return render(request, template, _queue_context(request, tournament, entries))
+    return render(request, template, _queue_context(request, entries))
 
 
-def _queue_context(request: SignedInRequest, tournament: Tournament, entries: list[QueueEntry]) -> dict[str, Any]:
-    now = database_now()
+def _queue_context(request: SignedInRequest, entries: list[QueueEntry]) -> dict[str, Any]:
+    tournament, now = entries[0].tournament, timezone.now()
     standing, _head = standings(tournament, entries, in_draw(tournament, entries, now))
     return {
         "tournament": tournament,
@@ -86,7 +81,7 @@ def _queue_context(request: SignedInRequest, tournament: Tournament, entries: li
         "divisions": _own_divisions(standing),
         "now": now,
         "socket_pass": passes.issue(tournament.pk, request.user.pk, entries),
-        "sentences": sentences.templates(),
+        "sentences": sentences.script(),
         "unlikely": sentences.UNLIKELY,
         "moves": any(entry.is_live for entry in entries),
     }

@@ -28,6 +28,10 @@ class EntryRules:
         """The division of this key, which is of this tournament."""
         return next(one for one in self.tournament.divisions.all() if one.pk == pk)
 
+    def group(self, pk: int | None) -> PriorityGroup | None:
+        """The group of this key, which is of this tournament; None for nobody's."""
+        return next((one for one in self.tournament.groups.all() if one.pk == pk), None)
+
 
 def entry_rules(tournament: Tournament) -> EntryRules:
     """The divisions and groups of a tournament as plain values (two queries)."""
@@ -43,16 +47,18 @@ def entry_rules(tournament: Tournament) -> EntryRules:
 _known: dict[str, EntryRules] = {}
 
 
-def known_entry_rules(slug: str) -> EntryRules:
-    """The rules as this process remembers them, without a query.
+def known_entry_rules(slug: str, version: int = 0) -> EntryRules:
+    """The rules as this process remembers them, without a query; read anew where they are older than `version`.
 
     They may have changed since: whoever acts on them tests `rules_version` in the statement that acts, and if it has moved on
-    asks for `entry_rules_anew`. No message has to arrive for that, and none can be lost.
+    asks for `entry_rules_anew`. Whoever shows them reads the version with what is shown. No message has to arrive for that, and
+    none can be lost.
 
     Raises:
         Tournament.DoesNotExist
     """
-    return _known.get(slug) or entry_rules_anew(slug)
+    known = _known.get(slug)
+    return known if known and known.tournament.rules_version >= version else entry_rules_anew(slug)
 
 
 def entry_rules_anew(slug: str) -> EntryRules:

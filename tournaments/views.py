@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import Player, User
 from registrations import passes
-from registrations.queries import live_entries, seat_summary, seats_and_free
+from registrations.queries import players_and_entries, seat_summary, seats_and_free
 from tournaments import queries, rules, sentences
 from tournaments.models import Division, Tournament
 from tournaments.rules import Phase
@@ -172,9 +172,8 @@ def _mine(user: User | AnonymousUser, shown: Tournament, now: datetime) -> dict[
     """What concerns the signed-in account alone: its players, its entries here, and whether it may join already."""
     if not isinstance(user, User):
         return {"own_entries": [], "own_players": [], "own_phase": shown.phase(now)}
-    players = list(Player.objects.of(user))
+    players, entries = players_and_entries(user.pk, shown)
     early = _opens_early(shown, players) if shown.mode == Tournament.Mode.FIRST_COME else 0
-    entries = live_entries(players, shown)
     in_line = {entry.player_id for entry in entries}
     return {
         "own_entries": entries,
@@ -185,9 +184,7 @@ def _mine(user: User | AnonymousUser, shown: Tournament, now: datetime) -> dict[
 
 def _opens_early(shown: Tournament, players: Sequence[Player]) -> int:
     """Minutes by which the first of these players may join before the others."""
-    entry = queries.known_entry_rules(shown.slug)
-    if entry.tournament.rules_version != shown.rules_version:
-        entry = queries.entry_rules_anew(shown.slug)
+    entry = queries.known_entry_rules(shown.slug, shown.rules_version)
     if not any(group.opens_early_minutes for group in entry.groups):
         return 0
     listed = queries.memberships(players, shown)

@@ -1,11 +1,14 @@
 """What every endpoint of the API shares: the shape of a refusal, pages of lists, the pages of a list."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework import serializers
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.pagination import LimitOffsetPagination
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 LARGEST = 2**31
@@ -32,6 +35,16 @@ def refusals(*statuses: int) -> dict[int, OpenApiResponse]:
         429: "Too fast",
     }
     return {code: OpenApiResponse(RefusalSerializer, words[code]) for code in statuses}
+
+
+class JsonAlone(DefaultContentNegotiation):
+    """For endpoints that answer with JSON and nothing else: nobody need read what else a program would take."""
+
+    def select_renderer(
+        self, _request: Request, renderers: Iterable[BaseRenderer], _format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        first = next(iter(renderers))
+        return first, first.media_type
 
 
 class Pages(LimitOffsetPagination):

@@ -106,15 +106,15 @@ MIDDLEWARE = [
     "vgchub.shared_pages.SharedPagesMiddleware",
     "vgchub.responses.RefusalMiddleware",
     "csp.middleware.CSPMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "vgchub.pages_only.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "vgchub.pages_only.CsrfViewMiddleware",
+    "vgchub.pages_only.AuthenticationMiddleware",
+    "vgchub.pages_only.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "django_htmx.middleware.HtmxMiddleware",
+    "vgchub.pages_only.HtmxMiddleware",
     "pghistory.middleware.HistoryMiddleware",
 ]
 
@@ -223,7 +223,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 # --- Accounts ------------------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["accounts.backends.AccountBackend"]
 PASSWORD_HASHERS = [
     "accounts.hashers.Argon2",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",

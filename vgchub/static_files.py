@@ -1,5 +1,7 @@
 """How static files are stored in production: compressed, under names that carry a hash of what is in them."""
 
+from functools import cache
+
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
@@ -13,3 +15,9 @@ class HashedStaticFiles(CompressedManifestStaticFilesStorage):
         *CompressedManifestStaticFilesStorage.patterns,
         ("js/*.js", CompressedManifestStaticFilesStorage._js_module_import_aggregation_patterns[1]),  # noqa: SLF001
     )
+
+    @cache  # noqa: B019  there is one for as long as the process lives, and so long its files stay as they are
+    def url(self, name: str, force: bool = False) -> str:
+        """The file's address; a page asks for twenty."""
+        address: str = super().url(name, force)
+        return address

@@ -1,11 +1,12 @@
 """Numbers, money and times as a person reads them, in the language of the request. Times are arguments; nothing reads a clock."""
 
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from django.utils.formats import date_format, number_format
+from django.utils.translation import get_language, ngettext, pgettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext, pgettext
 
 # Currencies whose smallest unit is not a hundredth, as Stripe counts them.
 _DECIMALS = dict.fromkeys(
@@ -16,6 +17,11 @@ _SYMBOLS = {"eur": "€", "gbp": "£", "jpy": "¥", "usd": "$"}
 
 def number(value: int) -> str:
     """12,345"""
+    return _number(value, get_language())
+
+
+@lru_cache(maxsize=10_000)
+def _number(value: int, language: str | None) -> str:  # noqa: ARG001  what number_format goes by
     return number_format(value, force_grouping=True)
 
 

@@ -11,6 +11,7 @@ import pghistory
 from accounts.models import Player, User
 from registrations.limits import take_join
 from registrations.models import QueueEntry, new_public_id
+from registrations.queries import complete
 from registrations.services.errors import (
     CancelledError,
     ClosedError,
@@ -167,8 +168,8 @@ def _insert(entry_rules: EntryRules, arrivals: Sequence[Arrival], source: Source
         entries = [ENTRY.row(row) for row in fetch(JOIN, values)]
     players = {arrival.player.pk: arrival.player for arrival in arrivals}
     for entry in entries:
-        entry.tournament, entry.player = entry_rules.tournament, players[entry.player_id]
-        entry.division = entry_rules.division(entry.division_id)
+        complete(entry, entry_rules)
+        entry.player = players[entry.player_id]
     return {entry.player_id: entry for entry in entries}
 
 

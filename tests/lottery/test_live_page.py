@@ -104,5 +104,5 @@ def test_the_page_costs_the_same_queries_for_one_and_for_three_players(
     client.force_login(account)
     url = reverse("queue", args=[tournament.slug])
     client.get(url)
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(7):
         client.get(url)

@@ -64,7 +64,7 @@ def test_join_queue_notices_that_a_group_was_added_by_another_process() -> None:
 
 
 def test_join_queue_that_does_not_test_the_version_takes_what_was_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    tested = "AND rules_version = %(rules_version)s"
+    tested = "AND rules_version = %(rules_version)s::bigint"
     assert tested in joining.JOIN
     monkeypatch.setattr(joining, "JOIN", joining.JOIN.replace(tested, ""))
     tournament, champion = make_tournament(), make_player(championship_points=900)

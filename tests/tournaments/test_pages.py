@@ -90,11 +90,11 @@ def test_tournament_costs_a_signed_in_player_the_same_queries_for_one_and_for_th
     client.force_login(alice)
     make_entry(shown, make_player(alice))
     client.get(shown.get_absolute_url())  # this process knows the tournament's rules from now on
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(7):
         client.get(shown.get_absolute_url())
     make_entry(shown, make_player(alice), state=State.CONFIRMED)
     make_entry(shown, make_player(alice), state=State.PASSED)
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(7):
         client.get(shown.get_absolute_url())
 
 

@@ -125,7 +125,7 @@ def test_part_of_everybodys_is_made_once_for_those_who_are_signed_in(
     for _account in range(2):
         client.force_login(make_player().account)
         client.get(shown.get_absolute_url())
-        with django_assert_num_queries(3):  # the account, its players, its entries
+        with django_assert_num_queries(2):  # the account; its players with their entries
             assert about in client.get(shown.get_absolute_url()).content.decode()
     assert sum(key.startswith(f"about:{shown.pk}:") for key in shelf._places) == 1
 
