@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from simulator import clockwork
+from simulator import banks, clockwork
 from simulator.faults import Fault
 from simulator.store import Json
 from simulator.work import Workshop
@@ -22,6 +22,11 @@ def routes(workshop: Workshop) -> list[Route]:
         ("POST", "/_control/delay", set_delay),
         ("POST", "/_control/faults", add_fault),
         ("DELETE", "/_control/faults", clear_faults),
+        ("POST", "/_control/declines", banks.add_decline),
+        ("DELETE", "/_control/declines", banks.clear_declines),
+        ("POST", "/_control/disputes", banks.dispute),
+        ("POST", "/_control/fraud_warnings", banks.warn),
+        ("POST", "/_control/refunds", banks.end_refund),
         ("POST", "/_control/clock", advance_clock),
         ("POST", "/_control/reset", reset),
     ]
@@ -67,6 +72,7 @@ def state(workshop: Workshop) -> Json:
         "webhooks": store.setting("webhooks", {}) | {"waiting": waiting},
         "delay_ms": round(workshop.faults.delay * 1000),
         "faults": workshop.faults.as_json(),
+        "declines": store.setting("declines", []),
         "objects": store.kinds(),
         "deliveries": [dict(row) for row in deliveries],
     }

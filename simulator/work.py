@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from simulator import clockwork, rendering
 from simulator.context import Context
 from simulator.delivery import Courier
-from simulator.errors import ApiError
+from simulator.errors import ApiError, DeclinedError
 from simulator.faults import Fault, Faults
 from simulator.idempotency import Answer, Keys
 from simulator.params import Params
@@ -78,10 +78,10 @@ class Workshop:
     def _take_effect(self, call: Call, fault: Fault | None) -> Answer:
         """Everything the request does, and the answer kept under its key, or nothing."""
         with self.store.transaction():
-            params = Params(call.values)
-            expand = params.texts("expand")
-            body = rendering.render(call.context, call.endpoint(call.context, params, *call.ids), expand)
-            answer = Answer(status=200, body=body, request_id=str(call.context.request_id))
+            try:
+                answer = _perform(call)
+            except DeclinedError as decline:
+                answer = _refusal(call, decline)
             if fault and fault.is_kept:
                 answer = _refusal(call, fault.error())
             self._keep(call, answer)
@@ -97,6 +97,13 @@ class Workshop:
         key = call.context.idempotency_key
         if key:
             self.keys.keep(answer, scope=call.context.account, key=key, path=call.path, params=call.values)
+
+
+def _perform(call: Call) -> Answer:
+    params = Params(call.values)
+    expand = params.texts("expand")
+    body = rendering.render(call.context, call.endpoint(call.context, params, *call.ids), expand)
+    return Answer(status=200, body=body, request_id=str(call.context.request_id))
 
 
 def _refusal(call: Call, error: ApiError) -> Answer:

@@ -40,6 +40,28 @@ def test_every_object_agrees_with_example_and_annotations(shop: Shop) -> None:
     }
 
 
+def test_saved_cards_and_what_banks_do_agree_too(shop: Shop) -> None:
+    """Charges that are declined, disputed and warned of, each in its states and with all its relations shown."""
+    method = shop.saved_card()
+    shop.v1.setup_intents.list({"customer": method.customer, "expand": ["data.customer", "data.payment_method"]})
+    shop.v1.payment_methods.list({"customer": method.customer, "expand": ["data.customer"]})
+    failed = shop.saving_session()
+    shop.pay(failed, DECLINED)
+    shop.v1.setup_intents.retrieve(failed.setup_intent)
+    for number in ("4000000000000259", "4000000000001976", "4000000000005423", "4000000000005126"):
+        charge = shop.charged(number)
+        if not charge.disputed:
+            shop.v1.refunds.create({"charge": charge.id})
+    for dispute in shop.v1.disputes.list({"expand": ["data.charge", "data.payment_intent"]}).data:
+        shop.v1.disputes.update(dispute.id, {"evidence": {"uncategorized_text": "winning_evidence"}})
+    shop.control("clock", advance=61)
+    shop.v1.refunds.list({"expand": ["data.failure_balance_transaction", "data.balance_transaction"]})
+    shop.v1.radar.early_fraud_warnings.list({"expand": ["data.charge", "data.payment_intent"]})
+    shop.v1.balance_transactions.list({"limit": 100, "expand": ["data.source"]})
+    seen = {event.data.object["object"] for event in shop.v1.events.list({"limit": 100}).data}
+    assert seen >= {"dispute", "payment_method", "radar.early_fraud_warning", "refund", "setup_intent"}
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
