@@ -14,10 +14,12 @@ from simulator import errors
 from simulator.context import PLATFORM, Context
 from simulator.endpoints import ENDPOINTS
 from simulator.errors import ApiError
+from simulator.faults import UnansweredError
 from simulator.idempotency import Answer
 from simulator.params import decode
 from simulator.settings import API_VERSION
 from simulator.store import new_id
+from simulator.wire import Silence
 from simulator.work import Call, Endpoint, Workshop
 
 SECRET_KEY = re.compile(r"[sr]k_test_\w{24,}")
@@ -35,12 +37,17 @@ def routes(workshop: Workshop) -> list[Route]:
 def _view(workshop: Workshop, endpoint: Endpoint | None) -> Callable[[Request], Awaitable[Response]]:
     async def view(request: Request) -> Response:
         context = workshop.context(request_id=new_id("req_", 14))
-        replayed = False
         try:
             call = await _read(context, request, endpoint)
+            workshop.rates.check(context.account, call.path)
             answer, replayed = await workshop.answer(call)
+        except UnansweredError as silence:
+            return Silence(silence.how)
         except ApiError as error:
-            answer = Answer(status=error.status, body=error.body(), request_id=str(context.request_id))
+            refusal = Answer(status=error.status, body=error.body(), request_id=str(context.request_id))
+            response = _response(context, refusal, replayed=False)
+            response.headers.update(error.headers)
+            return response
         return _response(context, answer, replayed=replayed)
 
     return view

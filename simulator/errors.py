@@ -25,6 +25,7 @@ class ApiError(Exception):
         self.param = param
         self.kind = kind or "invalid_request_error"
         self.began = began
+        self.headers: dict[str, str] = {}
 
     def body(self) -> dict[str, Any]:
         error: dict[str, Any] = {"message": self.message, "type": self.kind}

@@ -29,3 +29,5 @@ class Settings:
     retry_scale: float = 1 / 60
     webhook_timeout: float = 20.0  # seconds
     webhooks_at_once: int = 8
+    misbehave: int | None = None  # the seed; None for a Stripe that works
+    misbehave_share: float = 0.1

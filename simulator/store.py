@@ -37,6 +37,7 @@ CREATE INDEX IF NOT EXISTS answer_by_age ON answer (created);
 CREATE TABLE IF NOT EXISTS delivery (
     id INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL, endpoint TEXT NOT NULL,
     attempts INTEGER NOT NULL, due_at REAL, last_answer TEXT);
+CREATE INDEX IF NOT EXISTS delivery_by_event ON delivery (event);
 CREATE INDEX IF NOT EXISTS delivery_due ON delivery (due_at) WHERE due_at IS NOT NULL;
 CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
