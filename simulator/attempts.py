@@ -35,7 +35,7 @@ def finish_authentication(context: Context, intent: Json, *, passed: bool) -> st
 
 def _ask(context: Context, intent: Json) -> str:
     page = f"{context.settings.public_url}/c/pay/{intent['_session'] or intent['id']}"
-    redirect = {"return_url": intent["_return_url"] or page, "url": f"{page}/authenticate"}
+    redirect = {"return_url": intent.get("_return_url") or page, "url": f"{page}/authenticate"}
     intent |= {
         "status": "requires_action",
         "next_action": {"type": "redirect_to_url", "redirect_to_url": redirect},
@@ -51,7 +51,6 @@ def _settle(context: Context, intent: Json, method: Json, decline: Decline | Non
     if decline:
         context.emit("charge.failed", charge)
         return _fail(context, intent, method, decline, charge_id=charge["id"])
-    keeps = bool(intent["setup_future_usage"] and intent["customer"]) and method["customer"] is None
     context.save(method | {"_spent": True})
     if intent["capture_method"] == "manual":
         context.emit("charge.succeeded", charge)
@@ -62,10 +61,16 @@ def _settle(context: Context, intent: Json, method: Json, decline: Decline | Non
         context.save(intent)
         context.emit("payment_intent.succeeded", intent)
         charges.have_consequences(context, charge["id"])
-    if keeps:
+    keep_method(context, intent)
+    return str(intent["status"])
+
+
+def keep_method(context: Context, intent: Json) -> None:
+    """Attach the card that was paid with to the customer, if that was asked for."""
+    method = context.get("payment_method", intent["payment_method"])
+    if intent["setup_future_usage"] and intent["customer"] and method["customer"] is None:
         later = intent["setup_future_usage"] == "off_session"
         methods.keep_for(context, method, intent["customer"], set_up=later)
-    return str(intent["status"])
 
 
 def _hold(context: Context, intent: Json) -> None:

@@ -121,7 +121,7 @@ def _authenticate_alone(context: Context, intent: Json, form: Form) -> Response:
         attempts.finish_authentication(context, intent, passed=result == "complete")
     if intent["status"] == "requires_action":
         return _page("Authenticate", pages.authenticate(intent, last4=_last4(context, intent)))
-    if intent["_return_url"]:
+    if intent.get("_return_url"):
         return RedirectResponse(intent["_return_url"], 303)
     words = "declined" if intent["status"] == "requires_payment_method" else "done"
     return _page("Authenticated", pages.message(f"This payment is {words}.", "You can close this page now."))

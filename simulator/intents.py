@@ -51,24 +51,27 @@ def _add(context: Context, fields: Json) -> Json:
 
 def create(context: Context, params: Params) -> Json:
     params.allow(*CREATE)
-    confirm = params.flag("confirm")
+    fields, confirm = _fields(params), params.flag("confirm")
+    if _is_off_session(params) and not confirm:
+        raise invalid("`off_session` can be used with `confirm=true` only.", param="off_session")
+    customer, method_id = params.text("customer"), params.text("payment_method")
+    if customer:
+        context.get("customer", customer, param="customer")
+    if method_id:
+        method = methods.usable(context, method_id, customer=customer)
+        fields |= {"payment_method": method["id"], "status": "requires_confirmation"}
+    intent = _add(context, fields | {"customer": customer})
+    return _confirm(context, params, intent, intent["payment_method"]) if confirm else intent
+
+
+def _fields(params: Params) -> Json:
     fields: Json = {name: params.text(name) for name in TEXTS}
     fields |= {"amount": params.need_integer("amount", minimum=1), "currency": params.need_text("currency").lower()}
     fields["capture_method"] = params.choice("capture_method", CAPTURE_METHODS, "automatic_async")
     fields["setup_future_usage"] = params.text("setup_future_usage")
     fields["metadata"] = orders.check(params.metadata())
     fields["automatic_payment_methods"] = _automatic(params)
-    if _is_off_session(params) and not confirm:
-        raise invalid("`off_session` can be used with `confirm=true` only.", param="off_session")
-    customer, method_id = params.text("customer"), params.text("payment_method")
-    if customer:
-        context.get("customer", customer, param="customer")
-    method = methods.usable(context, method_id, customer=customer) if method_id else None
-    intent = _add(context, fields | {"customer": customer})
-    if method:
-        context.save(intent | {"payment_method": method["id"], "status": "requires_confirmation"})
-        intent |= {"payment_method": method["id"], "status": "requires_confirmation"}
-    return _confirm(context, params, intent) if confirm else intent
+    return fields
 
 
 def _automatic(params: Params) -> Json | None:
@@ -97,20 +100,18 @@ def confirm(context: Context, params: Params, intent_id: str) -> Json:
         raise _made_by_checkout(intent["_session"])
     if off_session and params.flag("error_on_requires_action"):
         raise invalid("Give one of `off_session` and `error_on_requires_action`.", param="off_session")
-    return _confirm(context, params, intent)
+    return _confirm(context, params, intent, params.text("payment_method") or intent["payment_method"])
 
 
-def _confirm(context: Context, params: Params, intent: Json) -> Json:
+def _confirm(context: Context, params: Params, intent: Json, method_id: str | None) -> Json:
     """Try the card now. A decline leaves the intent behind, and answers 402 with it."""
-    method_id = params.text("payment_method") or intent["payment_method"]
     if not method_id:
         message = (
             "You cannot confirm this PaymentIntent because it's missing a payment method. Update the PaymentIntent "
             "with a payment method, or confirm it with one."
         )
         raise refused(message, code=UNEXPECTED_STATE)
-    known = intent["payment_method"] if method_id == params.text("payment_method") else None
-    method = methods.usable(context, known or method_id, customer=intent["customer"])
+    method = methods.usable(context, method_id, customer=intent["customer"])
     intent["_return_url"] = params.text("return_url")
     alone = _is_off_session(params) or params.flag("error_on_requires_action")
     if attempts.attempt(context, intent, method, off_session=alone) == "requires_payment_method":

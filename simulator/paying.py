@@ -9,8 +9,8 @@ from simulator.store import Json
 def attempt(context: Context, session: Json, card: EnteredCard, *, email: str) -> str:
     """Try the card; answers the intent's state after it."""
     intent = _intent_of(context, session)
-    context.save(session | {"_email": email})
     session["_email"] = email
+    context.save(session)
     method = methods.add(context, card, email=email)
     return _go_on(context, session, intent, attempts.attempt(context, intent, method))
 
@@ -49,13 +49,12 @@ def _go_on(context: Context, session: Json, intent: Json, outcome: str) -> str:
 
 
 def _complete(context: Context, session: Json, intent: Json) -> None:
-    billing = context.get("payment_method", context.get("charge", intent["latest_charge"])["payment_method"])[
-        "billing_details"
-    ]
+    billing = context.get("charge", intent["latest_charge"])["billing_details"]
     if session["customer_creation"] == "always" and session["customer"] is None:
         customer = customers.add(context, email=billing["email"], name=billing["name"])
-        session["customer"] = customer["id"]
-        context.save(intent | {"customer": customer["id"]})
+        session["customer"] = intent["customer"] = customer["id"]
+        context.save(intent)
+        attempts.keep_method(context, intent)
     session |= {
         "status": "complete",
         "payment_intent": intent["id"],

@@ -39,6 +39,11 @@ def give_back(
     charge["amount_refunded"] += amount
     charge["refunded"] = charge["amount_refunded"] == charge["amount"]
     context.save(charge)
+    _tell_of_new(context, refund, charge, captured=captured)
+    return refund
+
+
+def _tell_of_new(context: Context, refund: Json, charge: Json, *, captured: bool) -> None:
     context.emit("charge.refunded", charge)
     context.emit("refund.created", refund)
     if captured and refund["status"] == "succeeded":
@@ -46,7 +51,6 @@ def give_back(
     if captured and charge["refunded"]:
         disputes.end_inquiries(context, charge)
         radar.settle_warnings(context, charge)
-    return refund
 
 
 def _destination(*, captured: bool) -> Json:

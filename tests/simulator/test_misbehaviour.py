@@ -192,13 +192,12 @@ def fates(shop: Shop) -> list[tuple[Any, ...]]:
 
 
 def test_the_same_seed_misbehaves_the_same_way(shop: Shop) -> None:
-    plan = {"share": 0.4, "slow_ms": 5}
     runs = []
     for seed in (7, 7, 8):
         shop.control("reset")
         shop.control("webhooks", held=True)
         shop.v1.webhook_endpoints.create({"url": "http://127.0.0.1:1/", "enabled_events": ["*"]})
-        shop.control("misbehave", seed=seed, **plan)
+        shop.control("misbehave", seed=seed, share=0.4, slow_ms=5)
         seen = play(shop)
         runs.append((seen, fates(shop), shop.control("misbehave", "DELETE")["objects"]["customer"]))
     assert runs[0] == runs[1] != runs[2]

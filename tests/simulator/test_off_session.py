@@ -132,6 +132,15 @@ def test_an_intent_is_confirmed_later_and_again(shop: Shop) -> None:
     assert shop.events().count("charge.failed") == 1
 
 
+def test_the_method_that_is_given_now_is_the_one_that_is_charged(shop: Shop) -> None:
+    bad = shop.saved_card(CHARGED_ONLY)
+    given = {"amount": 2500, "currency": "eur", "customer": bad.customer, "payment_method": bad.id}
+    intent = shop.v1.payment_intents.create(given)
+    assert (intent.status, intent.payment_method) == ("requires_confirmation", bad.id)
+    good = shop.v1.payment_methods.attach("pm_card_visa", {"customer": bad.customer})
+    assert shop.v1.payment_intents.confirm(intent.id, {"payment_method": good.id}).status == "succeeded"
+
+
 def test_with_the_customer_present_the_bank_is_asked(shop: Shop) -> None:
     method = shop.saved_card(EVERY_TIME)
     intent = shop.charge_later(method, off_session=False, return_url="http://127.0.0.1:1/back")
