@@ -119,6 +119,24 @@ def test_lists_come_in_pages_newest_first(shop: Shop) -> None:
     assert shop.v1.customers.list({"created": {"gt": first.data[0].created + 10}}).data == []
 
 
+def test_every_list_is_cut_by_time_and_comes_in_pages(shop: Shop) -> None:
+    for late in (False, True):
+        if late:
+            shop.control("clock", advance=1000)
+        charge = shop.charged("4000000000000259")
+        shop.control("disputes", dispute=shop.v1.disputes.list({"charge": charge.id}).data[0].id, status="won")
+        shop.v1.refunds.create({"charge": charge.id})
+        shop.control("fraud_warnings", charge=charge.id)
+    v1, border = shop.v1, charge.created - 500
+    lists = [v1.checkout.sessions, v1.setup_intents, v1.payment_intents, v1.charges, v1.refunds, v1.disputes]
+    for what in (*lists, v1.radar.early_fraud_warnings, v1.balance_transactions, v1.customers, v1.events):
+        whole = [one.id for one in what.list({"limit": 1}).auto_paging_iter()]
+        after = [one.id for one in what.list({"limit": 100, "created": {"gt": border}}).data]
+        before = [one.id for one in what.list({"limit": 100, "created": {"lte": border}}).data]
+        assert after + before == whole
+        assert len(after) == len(before) >= 1
+
+
 def test_objects_of_a_connected_account_are_its_own(shop: Shop) -> None:
     theirs = {"stripe_account": "acct_1ConnectedOrganiser"}
     customer = shop.v1.customers.create({"email": "alice@example.com"}, theirs)
