@@ -1,4 +1,4 @@
-"""`/v1/`: authentication, parameters, idempotency, and which function answers which address."""
+"""`/v1/`: authentication, parameters, idempotency; the table of addresses is in `endpoints.py`."""
 
 import base64
 import binascii
@@ -10,49 +10,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from simulator import checkout, customers, errors, events, intents, paying, refunds, webhooks
+from simulator import errors
 from simulator.context import PLATFORM, Context
+from simulator.endpoints import ENDPOINTS
 from simulator.errors import ApiError
+from simulator.faults import UnansweredError
 from simulator.idempotency import Answer
 from simulator.params import decode
 from simulator.settings import API_VERSION
 from simulator.store import new_id
+from simulator.wire import Silence
 from simulator.work import Call, Endpoint, Workshop
-
-ENDPOINTS: list[tuple[str, str, Endpoint]] = [
-    ("GET", "/v1/account", customers.own_account),
-    ("GET", "/v1/accounts/{id}", customers.account),
-    ("GET", "/v1/balance_transactions", refunds.list_balance_transactions),
-    ("GET", "/v1/balance_transactions/{id}", refunds.balance_transaction),
-    ("GET", "/v1/charges", refunds.list_charges),
-    ("GET", "/v1/charges/{id}", refunds.retrieve_charge),
-    ("POST", "/v1/checkout/sessions", checkout.create),
-    ("GET", "/v1/checkout/sessions", checkout.list_all),
-    ("GET", "/v1/checkout/sessions/{id}", checkout.retrieve),
-    ("GET", "/v1/checkout/sessions/{id}/line_items", checkout.line_items),
-    ("POST", "/v1/checkout/sessions/{id}/expire", checkout.expire),
-    ("POST", "/v1/customers", customers.create),
-    ("GET", "/v1/customers", customers.list_all),
-    ("GET", "/v1/customers/{id}", customers.retrieve),
-    ("POST", "/v1/customers/{id}", customers.update),
-    ("DELETE", "/v1/customers/{id}", customers.delete),
-    ("GET", "/v1/events", events.list_all),
-    ("GET", "/v1/events/{id}", events.retrieve),
-    ("GET", "/v1/payment_intents", intents.list_all),
-    ("GET", "/v1/payment_intents/{id}", intents.retrieve),
-    ("POST", "/v1/payment_intents/{id}", intents.update),
-    ("POST", "/v1/payment_intents/{id}/capture", intents.capture),
-    ("POST", "/v1/payment_intents/{id}/cancel", intents.cancel),
-    ("GET", "/v1/payment_methods/{id}", paying.retrieve_method),
-    ("POST", "/v1/refunds", refunds.create),
-    ("GET", "/v1/refunds", refunds.list_all),
-    ("GET", "/v1/refunds/{id}", refunds.retrieve),
-    ("POST", "/v1/webhook_endpoints", webhooks.create),
-    ("GET", "/v1/webhook_endpoints", webhooks.list_all),
-    ("GET", "/v1/webhook_endpoints/{id}", webhooks.retrieve),
-    ("POST", "/v1/webhook_endpoints/{id}", webhooks.update),
-    ("DELETE", "/v1/webhook_endpoints/{id}", webhooks.delete),
-]
 
 SECRET_KEY = re.compile(r"[sr]k_test_\w{24,}")
 NO_KEY = (
@@ -69,12 +37,17 @@ def routes(workshop: Workshop) -> list[Route]:
 def _view(workshop: Workshop, endpoint: Endpoint | None) -> Callable[[Request], Awaitable[Response]]:
     async def view(request: Request) -> Response:
         context = workshop.context(request_id=new_id("req_", 14))
-        replayed = False
         try:
             call = await _read(context, request, endpoint)
+            workshop.rates.check(context.account, call.path)
             answer, replayed = await workshop.answer(call)
+        except UnansweredError as silence:
+            return Silence(silence.how)
         except ApiError as error:
-            answer = Answer(status=error.status, body=error.body(), request_id=str(context.request_id))
+            refusal = Answer(status=error.status, body=error.body(), request_id=str(context.request_id))
+            response = _response(context, refusal, replayed=False)
+            response.headers.update(error.headers)
+            return response
         return _response(context, answer, replayed=replayed)
 
     return view

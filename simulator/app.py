@@ -19,6 +19,7 @@ def create_app(settings: Settings) -> Starlette:
     if not store.setting("born"):
         store.set_setting("born", store.now())
     workshop = Workshop(store, settings, Courier(store, settings), Keys(store))
+    control.misbehave_from_the_start(workshop)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

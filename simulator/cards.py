@@ -1,77 +1,199 @@
-"""The test cards, which are Stripe's, and the checks that a card form makes before anything is attempted."""
+"""The test cards, which are Stripe's: what each does when it is saved, charged, refunded, and after."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Literal
 
+from simulator.declines import BLOCKED, BY_CODE, NOT_A_TEST_CARD, Decline
 
-@dataclass(frozen=True, kw_only=True)
-class Decline:
-    """Why the bank says no; `decline_code` is Stripe's finer reason, `message` what the customer reads."""
-
-    code: str
-    decline_code: str = ""
-    message: str
+# When the bank wants to know that it is the customer. `unless_set_up`: not off-session once the card was saved for that;
+# `on_session`: never off-session.
+Secure = Literal["never", "always", "unless_set_up", "on_session"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TestCard:
-    """What happens when this number is used. A card may ask for 3-D Secure first and be declined after it."""
+    """`decline` answers every attempt, `declines_charges` only those to take money: the card can be saved.
+
+    A card may ask for 3-D Secure first and be declined after it. `alias` is the payment method id that stands for it.
+    """
 
     __test__ = False  # pytest, this is not one of yours
 
     number: str
     label: str
-    three_d_secure: bool = False
+    alias: str = ""
+    group: str = "Declined"
+    secure: Secure = "never"
     decline: Decline | None = None
+    declines_charges: Decline | None = None
+    risk: Literal["normal", "elevated", "highest"] = "normal"
+    dispute: Literal["", "fraudulent", "product_not_received", "inquiry"] = ""
+    warned_of: bool = False
+    refund: Literal["succeeded", "pending", "failed"] = "succeeded"
+
+    def asks(self, *, off_session: bool, set_up: bool) -> bool:
+        """Whether a charge needs 3-D Secure."""
+        if not off_session or self.secure == "never":
+            return self.secure != "never"
+        return self.secure == "always" or (self.secure == "unless_set_up" and not set_up)
+
+    @property
+    def asks_when_saved(self) -> bool:
+        return self.secure != "never"
+
+    @property
+    def declined_when_charged(self) -> Decline | None:
+        return self.declines_charges or self.decline
 
 
-class CardError(Exception):
-    """The card form can't be used as it is; `field` is the one to correct."""
-
-    def __init__(self, code: str, field: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.field = field
-        self.message = message
+GOOD, SECURE, LATER = "Succeeds", "Asks for 3-D Secure", "Trouble later"
 
 
-GENERIC = Decline(code="card_declined", decline_code="generic_decline", message="Your card was declined.")
-NO_FUNDS = Decline(
-    code="card_declined",
-    decline_code="insufficient_funds",
-    message="Your card has insufficient funds. Try a different card.",
-)
-EXPIRED = Decline(
-    code="expired_card", decline_code="expired_card", message="Your card has expired. Try a different card."
-)
-WRONG_CVC = Decline(
-    code="incorrect_cvc", decline_code="incorrect_cvc", message="Your card's security code is incorrect."
-)
-BROKEN = Decline(
-    code="processing_error",
-    decline_code="processing_error",
-    message="An error occurred while processing your card. Try again in a little bit.",
-)
-NOT_A_TEST_CARD = Decline(
-    code="card_declined",
-    decline_code="test_mode_live_card",
-    message="Your card was declined. This is a simulator: use one of the test cards listed here.",
-)
+def _declined(number: str, code: str, label: str, alias: str) -> TestCard:
+    return TestCard(number=number, label=label, alias=alias, decline=BY_CODE[code])
+
 
 CARDS = (
-    TestCard(number="4242424242424242", label="Succeeds"),
-    TestCard(number="4000000000000002", label="Declined", decline=GENERIC),
-    TestCard(number="4000000000009995", label="Insufficient funds", decline=NO_FUNDS),
-    TestCard(number="4000002500003155", label="3-D Secure", three_d_secure=True),
-    TestCard(number="4000000000003220", label="3-D Secure 2", three_d_secure=True),
-    TestCard(number="4000008400001629", label="3-D Secure, then declined", three_d_secure=True, decline=GENERIC),
-    TestCard(number="4000000000000069", label="Expired", decline=EXPIRED),
-    TestCard(number="4000000000000127", label="Wrong security code", decline=WRONG_CVC),
-    TestCard(number="4000000000000119", label="Processing error", decline=BROKEN),
-    TestCard(number="5555555555554444", label="Succeeds (Mastercard)"),
-    TestCard(number="378282246310005", label="Succeeds (Amex)"),
+    TestCard(number="4242424242424242", label="Succeeds", alias="pm_card_visa", group=GOOD),
+    TestCard(number="5555555555554444", label="Succeeds (Mastercard)", alias="pm_card_mastercard", group=GOOD),
+    TestCard(number="378282246310005", label="Succeeds (Amex)", alias="pm_card_amex", group=GOOD),
+    _declined("4000000000000002", "generic_decline", "Declined", "pm_card_visa_chargeDeclined"),
+    _declined(
+        "4000000000009995",
+        "insufficient_funds",
+        "Insufficient funds",
+        "pm_card_visa_chargeDeclinedInsufficientFunds",
+    ),
+    _declined("4000000000009987", "lost_card", "Lost card", "pm_card_visa_chargeDeclinedLostCard"),
+    _declined("4000000000009979", "stolen_card", "Stolen card", "pm_card_visa_chargeDeclinedStolenCard"),
+    _declined("4000000000000069", "expired_card", "Expired", "pm_card_chargeDeclinedExpiredCard"),
+    _declined("4000000000000127", "incorrect_cvc", "Wrong security code", "pm_card_chargeDeclinedIncorrectCvc"),
+    _declined("4000000000000119", "processing_error", "Processing error", "pm_card_chargeDeclinedProcessingError"),
+    _declined(
+        "4000000000006975",
+        "card_velocity_exceeded",
+        "Used too often",
+        "pm_card_visa_chargeDeclinedVelocityLimitExceeded",
+    ),
+    TestCard(
+        number="4100000000000019",
+        label="Blocked: always",
+        alias="pm_card_radarBlock",
+        declines_charges=BLOCKED,
+        risk="highest",
+    ),
+    TestCard(
+        number="4000000000004954",
+        label="Blocked: highest risk",
+        alias="pm_card_riskLevelHighest",
+        declines_charges=BLOCKED,
+        risk="highest",
+    ),
+    TestCard(
+        number="4000002500003155",
+        label="3-D Secure, unless saved",
+        alias="pm_card_authenticationRequiredOnSetup",
+        group=SECURE,
+        secure="unless_set_up",
+    ),
+    TestCard(
+        number="4000002760003184",
+        label="3-D Secure every time",
+        alias="pm_card_authenticationRequired",
+        group=SECURE,
+        secure="always",
+    ),
+    TestCard(
+        number="4000003800000446",
+        label="3-D Secure, but not for later charges",
+        alias="pm_card_authenticationRequiredSetupForOffSession",
+        group=SECURE,
+        secure="on_session",
+    ),
+    TestCard(
+        number="4000000000003220",
+        label="3-D Secure 2",
+        alias="pm_card_threeDSecure2Required",
+        group=SECURE,
+        secure="always",
+    ),
+    TestCard(
+        number="4000008400001629",
+        label="3-D Secure, then declined",
+        alias="pm_card_threeDSecureRequiredChargeDeclined",
+        group=SECURE,
+        secure="always",
+        decline=BY_CODE["generic_decline"],
+    ),
+    TestCard(
+        number="4000008260003178",
+        label="3-D Secure, then too little money",
+        alias="pm_card_authenticationRequiredChargeDeclinedInsufficientFunds",
+        group=SECURE,
+        secure="unless_set_up",
+        declines_charges=BY_CODE["insufficient_funds"],
+    ),
+    TestCard(
+        number="4000000000000341",
+        label="Can be saved, declines when charged",
+        alias="pm_card_chargeCustomerFail",
+        group=LATER,
+        declines_charges=BY_CODE["generic_decline"],
+    ),
+    TestCard(
+        number="4000000000009235",
+        label="Elevated risk",
+        alias="pm_card_riskLevelElevated",
+        group=LATER,
+        risk="elevated",
+    ),
+    TestCard(
+        number="4000000000005423",
+        label="Early fraud warning",
+        alias="pm_card_createIssuerFraudRecord",
+        group=LATER,
+        warned_of=True,
+    ),
+    TestCard(
+        number="4000000000000259",
+        label="Disputed: fraudulent",
+        alias="pm_card_createDispute",
+        group=LATER,
+        dispute="fraudulent",
+    ),
+    TestCard(
+        number="4000000000002685",
+        label="Disputed: not received",
+        alias="pm_card_createDisputeProductNotReceived",
+        group=LATER,
+        dispute="product_not_received",
+    ),
+    TestCard(
+        number="4000000000001976",
+        label="Disputed: inquiry",
+        alias="pm_card_createDisputeInquiry",
+        group=LATER,
+        dispute="inquiry",
+    ),
+    TestCard(
+        number="4000000000007726",
+        label="Refunds take a while",
+        alias="pm_card_pendingRefund",
+        group=LATER,
+        refund="pending",
+    ),
+    TestCard(
+        number="4000000000005126",
+        label="Refunds fail",
+        alias="pm_card_refundFail",
+        group=LATER,
+        refund="failed",
+    ),
 )
 BY_NUMBER = {card.number: card for card in CARDS}
+BY_ALIAS = {card.alias: card for card in CARDS}
+GROUPS = (GOOD, "Declined", SECURE, LATER)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,46 +205,14 @@ class EnteredCard:
 
     @property
     def brand(self) -> str:
-        first = self.number[:2]
-        return {"4": "visa", "5": "mastercard", "3": "amex", "6": "discover"}.get(first[0], "unknown")
+        return {"4": "visa", "5": "mastercard", "3": "amex", "6": "discover"}.get(self.number[0], "unknown")
 
     @property
-    def behaviour(self) -> TestCard:
-        unknown = TestCard(number=self.number, label="Not a test card", decline=NOT_A_TEST_CARD)
-        return BY_NUMBER.get(self.number, unknown)
+    def fingerprint(self) -> str:
+        """The same for the same number, whoever uses it, and nothing else to learn from it."""
+        return sha256(f"fingerprint of {self.number}".encode()).hexdigest()[:16]
 
 
-def passes_luhn(number: str) -> bool:
-    """The check digit of ISO/IEC 7812."""
-    total = 0
-    for place, digit in enumerate(reversed(number)):
-        value = int(digit) * (2 if place % 2 else 1)
-        total += value - 9 if value > 9 else value
-    return total % 10 == 0
-
-
-def read_card(*, number: str, expiry: str, cvc: str, name: str, email: str, now: int) -> EnteredCard:
-    """The card of a form, `expiry` as MM / YY; raises CardError for what a person can correct."""
-    if "@" not in email:
-        raise CardError("email_invalid", "email", "Your email address is incomplete.")
-    digits = "".join(character for character in number if character not in " -")
-    if not (digits.isascii() and digits.isdigit() and 12 <= len(digits) <= 19 and passes_luhn(digits)):
-        raise CardError("incorrect_number", "number", "Your card number is invalid.")
-    month, year = _read_expiry(expiry, now=now)
-    wanted = 4 if digits.startswith("3") else 3
-    if not (cvc.isascii() and cvc.isdigit() and len(cvc) == wanted):
-        raise CardError("invalid_cvc", "cvc", "Your card's security code is incomplete.")
-    return EnteredCard(number=digits, exp_month=month, exp_year=year, name=name)
-
-
-def _read_expiry(expiry: str, *, now: int) -> tuple[int, int]:
-    month_text, _, year_text = expiry.replace(" ", "").partition("/")
-    if not (month_text.isdigit() and year_text.isdigit() and len(year_text) in {2, 4}):
-        raise CardError("invalid_expiry_month", "expiry", "Your card's expiration date is incomplete.")
-    month, year = int(month_text), int(year_text) + (2000 if len(year_text) == 2 else 0)
-    if not 1 <= month <= 12:
-        raise CardError("invalid_expiry_month", "expiry", "Your card's expiration date is invalid.")
-    today = datetime.fromtimestamp(now, tz=UTC)
-    if (year, month) < (today.year, today.month) or year > today.year + 50:
-        raise CardError("invalid_expiry_year", "expiry", "Your card's expiration date is in the past.")
-    return month, year
+def behaviour_of(number: str) -> TestCard:
+    unknown = TestCard(number=number, label="Not a test card", decline=NOT_A_TEST_CARD)
+    return BY_NUMBER.get(number, unknown)

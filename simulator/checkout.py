@@ -1,18 +1,16 @@
-"""Checkout sessions: create, retrieve, list, expire."""
+"""Checkout sessions: create, retrieve, list, expire. What is sold is in `basket.py`, paying in `paying.py`."""
 
 from urllib.parse import urlsplit
 
-from simulator import intents, listing, shapes
+from simulator import basket, customers, intents, listing, orders, setups, shapes
 from simulator.context import Context
-from simulator.errors import ApiError, invalid, refused
+from simulator.errors import invalid, refused
 from simulator.params import Params
-from simulator.paying import customer_details
 from simulator.settings import SESSION_LONGEST, SESSION_SHORTEST
 from simulator.store import Json, new_id
 
 CREATE = [
     "mode",
-    "line_items",
     "success_url",
     "cancel_url",
     "customer",
@@ -20,101 +18,99 @@ CREATE = [
     "customer_creation",
     "client_reference_id",
     "metadata",
-    "payment_intent_data",
     "payment_method_types",
     "payment_method_options",
     "expires_at",
     "locale",
-    "submit_type",
     "ui_mode",
     "billing_address_collection",
     "phone_number_collection",
-    "automatic_tax",
-    "adaptive_pricing",
-    "allow_promotion_codes",
 ]
-INTENT_TEXTS = (
-    "description",
-    "receipt_email",
-    "statement_descriptor",
-    "statement_descriptor_suffix",
-    "transfer_group",
-)
-SMALLEST = {"usd": 50, "eur": 50, "gbp": 30, "chf": 50, "jpy": 50}
+ONLY_IN = {
+    "payment": (
+        "line_items",
+        "payment_intent_data",
+        "submit_type",
+        "automatic_tax",
+        "adaptive_pricing",
+        "allow_promotion_codes",
+    ),
+    "setup": ("currency", "setup_intent_data"),
+}
 
 
 def create(context: Context, params: Params) -> Json:
-    params.allow(*CREATE)
-    if params.need_text("mode") != "payment":
-        raise invalid("The simulator speaks `mode=payment` only.", param="mode")
+    mode = _mode(params)
     if params.choice("ui_mode", ("hosted_page", "hosted"), "hosted_page") != "hosted_page":
         raise invalid("`ui_mode` is called `hosted_page` in this API version.", param="ui_mode")
-    items = _line_items(context, params)
-    total = sum(item["amount_total"] for item in items)
     session = shapes.new(
         shapes.SESSION,
         id=new_id("cs_test_a1", 58),
-        amount_subtotal=total,
-        amount_total=total,
+        mode=mode,
         created=context.now(),
-        currency=items[0]["currency"],
         expires_at=_expires_at(context, params),
         metadata=params.metadata(),
         success_url=_url(params, "success_url", required=True),
         cancel_url=_url(params, "cancel_url", required=False),
-        _line_items=items,
         _payment_intent=None,
-        _payment_intent_data=_intent_data(params),
         _email=None,
     )
     session |= listing.filters(params, "client_reference_id", "locale", "submit_type", "billing_address_collection")
     session |= _customer(context, params)
-    _refuse_too_little(total, session["currency"])
+    if mode == "setup":
+        session |= _to_save(context, params, session)
+    else:
+        session |= _to_pay(context, params)
+        basket.refuse_too_little(session["amount_total"], session["currency"])
     session["url"] = f"{context.settings.public_url}/c/pay/{session['id']}"
     return context.add(session)
 
 
-def _line_items(context: Context, params: Params) -> list[Json]:
-    lines = params.children("line_items")
-    if not lines:
-        message = "You must provide at least one line item in `payment` mode."
-        raise invalid(message, param="line_items", code="parameter_missing")
-    items = [_line_item(context, line) for line in lines]
-    if len({item["currency"] for item in items}) > 1:
-        raise invalid("All line items must have the same currency.", param="line_items")
-    return items
+def _mode(params: Params) -> str:
+    mode = params.need_text("mode")
+    if mode not in ONLY_IN:
+        raise invalid("The simulator speaks `mode=payment` and `mode=setup` only.", param="mode")
+    for other in ONLY_IN.keys() - {mode}:
+        for name in ONLY_IN[other]:
+            if name in params.values:
+                raise invalid(f"You can not pass `{name}` in `{mode}` mode.", param=name)
+    params.allow(*CREATE, *ONLY_IN[mode])
+    return mode
 
 
-def _line_item(context: Context, line: Params) -> Json:
-    line.allow("price", "price_data", "quantity", "metadata")
-    if line.text("price"):
-        raise ApiError(404, f"No such price: '{line.text('price')}'", code="resource_missing", param=line.name("price"))
-    data = line.child("price_data")
-    data.allow("currency", "unit_amount", "product", "product_data", "tax_behavior")
-    product = data.child("product_data")
-    product.allow("name", "description", "images", "metadata", "tax_code")
-    name, amount = product.need_text("name"), data.need_integer("unit_amount")
-    currency, quantity = data.need_text("currency").lower(), line.integer("quantity", minimum=1) or 1
-    price = shapes.new(
-        shapes.PRICE,
-        id=new_id("price_1"),
-        created=context.now(),
-        currency=currency,
-        product=new_id("prod_", 14),
-        unit_amount=amount,
-        unit_amount_decimal=str(amount),
-    )
-    return shapes.new(
-        shapes.LINE_ITEM,
-        id=new_id("li_1"),
-        amount_subtotal=amount * quantity,
-        amount_total=amount * quantity,
-        currency=currency,
-        description=name,
-        price=price,
-        quantity=quantity,
-        _about=product.text("description"),
-    )
+def _to_pay(context: Context, params: Params) -> Json:
+    items = basket.line_items(context, params)
+    total = sum(item["amount_total"] for item in items)
+    return {
+        "amount_subtotal": total,
+        "amount_total": total,
+        "currency": items[0]["currency"],
+        "_line_items": items,
+        "_payment_intent_data": _intent_data(params),
+    }
+
+
+def _to_save(context: Context, params: Params, session: Json) -> Json:
+    """Stripe makes the SetupIntent with the session, and asks for a currency to know which methods to offer."""
+    currency = params.text("currency")
+    if not currency and not params.values.get("payment_method_types"):
+        message = "You must provide `currency` or `payment_method_types` in `setup` mode."
+        raise invalid(message, param="currency", code="parameter_missing")
+    data = params.child("setup_intent_data")
+    data.allow("description", "metadata")
+    fields: Json = {"description": data.text("description")}
+    fields["metadata"] = orders.check(data.metadata(), param=data.name("metadata"))
+    setup = setups.add(context, customer=session["customer"], session=session["id"], fields=fields)
+    return {
+        "amount_subtotal": None,
+        "amount_total": None,
+        "currency": currency and currency.lower(),
+        "payment_method_collection": "always",
+        "payment_status": "no_payment_required",
+        "setup_intent": setup["id"],
+        "total_details": None,
+        "_line_items": [],
+    }
 
 
 def _expires_at(context: Context, params: Params) -> int:
@@ -145,12 +141,11 @@ def _url(params: Params, key: str, *, required: bool) -> str | None:
 def _intent_data(params: Params) -> Json:
     """Fields for the intent that is made when the customer pays."""
     data = params.child("payment_intent_data")
-    data.allow("capture_method", "metadata", "setup_future_usage", *INTENT_TEXTS)
-    fields: Json = {name: data.text(name) for name in INTENT_TEXTS}
-    methods = ("automatic", "automatic_async", "manual")
-    fields["capture_method"] = data.choice("capture_method", methods, "automatic_async")
+    data.allow("capture_method", "metadata", "setup_future_usage", *intents.TEXTS)
+    fields: Json = {name: data.text(name) for name in intents.TEXTS}
+    fields["capture_method"] = data.choice("capture_method", intents.CAPTURE_METHODS, "automatic_async")
     fields["setup_future_usage"] = data.text("setup_future_usage")
-    return fields | {"metadata": data.metadata()}
+    return fields | {"metadata": orders.check(data.metadata(), param=data.name("metadata"))}
 
 
 def _customer(context: Context, params: Params) -> Json:
@@ -163,18 +158,11 @@ def _customer(context: Context, params: Params) -> Json:
     details: Json | None
     if customer_id:
         customer = context.get("customer", customer_id, param="customer")
-        details = customer_details(email=customer["email"], name=customer["name"])
+        details = customers.details(email=customer["email"], name=customer["name"])
         return {"customer": customer_id, "customer_details": details}
     creation = params.choice("customer_creation", ("always", "if_required"), "if_required")
-    details = customer_details(email=email) if email else None
+    details = customers.details(email=email) if email else None
     return {"customer_creation": creation, "customer_email": email, "customer_details": details}
-
-
-def _refuse_too_little(total: int, currency: str) -> None:
-    least = SMALLEST.get(currency, 1)
-    if total < least:
-        message = f"The Checkout Session's total amount due must add up to at least {least / 100:.2f} {currency}."
-        raise refused(message, code="amount_too_small")
 
 
 def retrieve(context: Context, _params: Params, session_id: str) -> Json:
@@ -189,8 +177,8 @@ def line_items(context: Context, params: Params, session_id: str) -> Json:
 
 
 def list_all(context: Context, params: Params) -> Json:
-    params.allow("payment_intent", "customer", "status", "created", "customer_details", *listing.PAGING)
-    where = listing.filters(params, "payment_intent", "customer", "status") | listing.created(params)
+    params.allow("payment_intent", "setup_intent", "customer", "status", "created", "customer_details", *listing.PAGING)
+    where = listing.filters(params, "payment_intent", "setup_intent", "customer", "status") | listing.created(params)
     email = params.child("customer_details").text("email")
     if email:
         where["customer_details.email"] = email
@@ -214,6 +202,8 @@ def end(context: Context, session: Json) -> Json:
     context.save(session)
     if session["_payment_intent"]:
         intents.void(context, context.get("payment_intent", session["_payment_intent"]), reason="expired")
+    if session["setup_intent"]:
+        setups.void(context, context.get("setup_intent", session["setup_intent"]), reason=None)
     context.emit("checkout.session.expired", session)
     return session
 

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from simulator import clockwork
+from simulator import banks, clockwork, misbehaviour
 from simulator.faults import Fault
 from simulator.store import Json
 from simulator.work import Workshop
@@ -22,6 +22,15 @@ def routes(workshop: Workshop) -> list[Route]:
         ("POST", "/_control/delay", set_delay),
         ("POST", "/_control/faults", add_fault),
         ("DELETE", "/_control/faults", clear_faults),
+        ("POST", "/_control/declines", banks.add_decline),
+        ("DELETE", "/_control/declines", banks.clear_declines),
+        ("POST", "/_control/disputes", banks.dispute),
+        ("POST", "/_control/fraud_warnings", banks.warn),
+        ("POST", "/_control/refunds", banks.end_refund),
+        ("POST", "/_control/rates", set_rate),
+        ("DELETE", "/_control/rates", clear_rates),
+        ("POST", "/_control/misbehave", misbehave),
+        ("DELETE", "/_control/misbehave", behave),
         ("POST", "/_control/clock", advance_clock),
         ("POST", "/_control/reset", reset),
     ]
@@ -67,6 +76,9 @@ def state(workshop: Workshop) -> Json:
         "webhooks": store.setting("webhooks", {}) | {"waiting": waiting},
         "delay_ms": round(workshop.faults.delay * 1000),
         "faults": workshop.faults.as_json(),
+        "rates": workshop.rates.limits,
+        "misbehave": store.setting("misbehave", {}),
+        "declines": store.setting("declines", []),
         "objects": store.kinds(),
         "deliveries": [dict(row) for row in deliveries],
     }
@@ -75,11 +87,14 @@ def state(workshop: Workshop) -> Json:
 def set_webhooks(workshop: Workshop, given: Json) -> None:
     """`held` keeps all deliveries back; false sends at once what waits.
 
-    `reversed` sends the newest first, `copies` sends each so many times.
+    `reversed` sends the newest first, `copies` sends each so many times, `delay_ms` lets so much time pass before the first
+    attempt, `lose` is a pattern of types of events (`charge.*`) that are never sent; an empty one loses none.
     """
-    unknown = given.keys() - {"held", "reversed", "copies"}
+    unknown = given.keys() - {"held", "reversed", "copies", "delay_ms", "lose"}
     if unknown:
         raise ValueError(f"unknown: {sorted(unknown)}")
+    given |= {"delay_ms": int(given["delay_ms"])} if "delay_ms" in given else {}
+    given |= {"lose": str(given["lose"])} if "lose" in given else {}
     workshop.store.set_setting("webhooks", workshop.store.setting("webhooks", {}) | given)
     if given.get("held") is False:
         workshop.store.database.execute("UPDATE delivery SET due_at = ? WHERE due_at IS NOT NULL", (time.time(),))
@@ -92,15 +107,37 @@ def set_delay(workshop: Workshop, given: Json) -> None:
 
 
 def add_fault(workshop: Workshop, given: Json) -> None:
-    """`path` and `status`, maybe `times`, `method`, `when`, `code`, `message`: the fields of Fault."""
-    fault = Fault(**given)
-    if fault.when not in {"before", "after"} or not 400 <= fault.status <= 599 or fault.times < 1:
-        raise ValueError("when is before or after, status 400 to 599, times at least 1")
-    workshop.faults.waiting.append(fault)
+    """The fields of Fault: `path`, one of `status`, `silence` and `delay_ms`, maybe `times`, `method`, `when`, ..."""
+    workshop.faults.waiting.append(Fault(**given).check())
 
 
 def clear_faults(workshop: Workshop, _given: Json) -> None:
     workshop.faults.clear()
+
+
+def set_rate(workshop: Workshop, given: Json) -> None:
+    """`per_second` requests of an account, or of those to addresses that fit `path`; above it they get 429."""
+    workshop.rates.set(str(given.get("path", "*")), int(given["per_second"]))
+
+
+def clear_rates(workshop: Workshop, _given: Json) -> None:
+    workshop.rates.clear()
+
+
+def misbehave(workshop: Workshop, given: Json) -> None:
+    """`seed`, maybe `share`, `kinds`, `slow_ms`: fail at random from now on; counting begins anew."""
+    misbehaviour.start(workshop.store, given)
+
+
+def behave(workshop: Workshop, _given: Json) -> None:
+    misbehaviour.stop(workshop.store)
+
+
+def misbehave_from_the_start(workshop: Workshop) -> None:
+    """As the command line says; a seed that the data file was begun with goes on where it was."""
+    settings, running = workshop.settings, workshop.store.setting("misbehave", {})
+    if settings.misbehave is not None and running.get("seed") != settings.misbehave:
+        misbehaviour.start(workshop.store, {"seed": settings.misbehave, "share": settings.misbehave_share})
 
 
 def advance_clock(workshop: Workshop, given: Json) -> None:
@@ -117,3 +154,5 @@ def reset(workshop: Workshop, _given: Json) -> None:
     workshop.store.set_setting("born", workshop.store.now())
     workshop.keys.in_flight.clear()
     workshop.faults.clear()
+    workshop.rates.clear()
+    misbehave_from_the_start(workshop)

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from simulator import listing, shapes
+from simulator import listing, methods, shapes
 from simulator.context import PLATFORM, Context
 from simulator.errors import invalid, missing
-from simulator.params import Params
+from simulator.params import Params, merged
 from simulator.store import Json, new_id
 
 WRITABLE = ("address", "description", "email", "metadata", "name", "phone", "preferred_locales")
@@ -57,6 +57,7 @@ def delete(context: Context, _params: Params, customer_id: str) -> Json:
     customer = context.get("customer", customer_id)
     context.emit("customer.deleted", customer)
     context.store.remove(customer_id)
+    methods.detach_all(context, customer_id)
     return {"id": customer_id, "object": "customer", "deleted": True}
 
 
@@ -66,9 +67,18 @@ def list_all(context: Context, params: Params) -> Json:
     return listing.page(context, params, "/v1/customers", "customer", where)
 
 
-def merged(old: dict[str, str], given: dict[str, str]) -> dict[str, str]:
-    """Metadata after an update: names are added or replaced, an empty value takes one away."""
-    return {name: value for name, value in (old | given).items() if value}
+def details(*, email: str | None, name: str | None = None) -> Json:
+    """What a checkout session shows of its customer."""
+    return {
+        "address": shapes.new(shapes.ADDRESS),
+        "business_name": None,
+        "email": email,
+        "individual_name": None,
+        "name": name,
+        "phone": None,
+        "tax_exempt": "none",
+        "tax_ids": [],
+    }
 
 
 def own_account(context: Context, params: Params) -> Json:

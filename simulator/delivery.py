@@ -66,11 +66,20 @@ class Courier:
         answers = [await send(endpoint, event, self.settings.webhook_timeout) for _ in range(copies)]
         answer = answers[-1]
         if answer.isdigit() and 200 <= int(answer) < 300:
-            event["pending_webhooks"] -= 1
-            self.store.save(event)
+            if not self._arrived_before(row):
+                event["pending_webhooks"] -= 1
+                self.store.save(event)
             self._record(row, None, answer)
         else:
             self._record(row, self._next_due(row["attempts"]), answer)
+
+    def _arrived_before(self, row: sqlite3.Row) -> bool:
+        """Whether this is the second of two that were sent of one event."""
+        twin = self.store.database.execute(
+            "SELECT 1 FROM delivery WHERE event = ? AND endpoint = ? AND id <> ? AND last_answer LIKE '2__'",
+            (row["event"], row["endpoint"], row["id"]),
+        )
+        return twin.fetchone() is not None
 
     def _next_due(self, attempts: int) -> float | None:
         if attempts >= len(RETRY_PAUSES):

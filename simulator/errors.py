@@ -25,6 +25,7 @@ class ApiError(Exception):
         self.param = param
         self.kind = kind or "invalid_request_error"
         self.began = began
+        self.headers: dict[str, str] = {}
 
     def body(self) -> dict[str, Any]:
         error: dict[str, Any] = {"message": self.message, "type": self.kind}
@@ -69,3 +70,14 @@ def key_in_use(key: str) -> ApiError:
 
 def key_mismatch(message: str) -> ApiError:
     return ApiError(400, message, kind="idempotency_error", began=False)
+
+
+class DeclinedError(ApiError):
+    """The card's bank said no. The attempt is on record: unlike other refusals, this one keeps what was done."""
+
+    def __init__(self, error: dict[str, Any]) -> None:
+        super().__init__(402, error["message"], code=error["code"], kind="card_error")
+        self.error = error
+
+    def body(self) -> dict[str, Any]:
+        return {"error": self.error}

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from simulator import listing, rendering
+from simulator import listing, posting, rendering
 from simulator.params import Params
 from simulator.settings import API_VERSION
 from simulator.store import Json, new_id
@@ -28,10 +28,7 @@ def record(context: "Context", event_type: str, body: Json) -> Json:
         event["account"] = context.account
     context.add(event)
     for endpoint in endpoints:
-        context.store.database.execute(
-            "INSERT INTO delivery (event, endpoint, attempts, due_at) VALUES (?, ?, 0, 0)",
-            (event["id"], endpoint["id"]),
-        )
+        posting.post(context.store, event, endpoint)
     return event
 
 

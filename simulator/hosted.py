@@ -1,4 +1,4 @@
-"""The hosted pages: the card form, 3-D Secure, and what is shown when a session has ended.
+"""The hosted pages: the form that pays with a card or saves one, 3-D Secure, and what is shown when a session has ended.
 
 A program can pay too, by a POST of `number`, `expiry`, `cvc`, `email` to the session's address: 303 to the
 success URL means paid, 303 to `.../authenticate` asks for `result=complete` or `fail`, 402 is a decline, 400 a
@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from simulator import cards, clockwork, pages, paying
+from simulator import attempts, cards, clockwork, entry, pages, paying, saving
 from simulator.context import Context
 from simulator.params import decode
 from simulator.store import Json
@@ -19,6 +19,8 @@ from simulator.work import Workshop
 
 # What programs learn from the status is in the page for people, whose browsers would call it an error of the site.
 IN_BROWSER = dict.fromkeys((400, 402, 409, 410), 200)
+
+FLOWS = {"payment": paying, "setup": saving}
 
 Form = dict[str, str]
 Step = Callable[[Context, Json, Form], Response]
@@ -43,17 +45,23 @@ def _view(workshop: Workshop, step: Step) -> Callable[[Request], Awaitable[Respo
         in_browser = "text/html" in request.headers.get("accept", "")
         clockwork.turn(context)
         with workshop.store.transaction():
-            session = workshop.store.find(request.path_params["id"], kind="checkout.session")
-            if session is None:
+            session = workshop.store.find(request.path_params["id"])
+            if session is None or session["object"] not in {"checkout.session", "payment_intent"}:
                 return _page("Not found", pages.message("There is no such payment page.", "Check the link."), 404)
             context.account = workshop.store.account_of(session["id"])
-            response = step(context, session, form) if session["status"] == "open" else _ended(request, session)
+            response = _answer(context, session, step, request, form)
         workshop.courier.ring()
         if in_browser:
             response.status_code = IN_BROWSER.get(response.status_code, response.status_code)
         return response
 
     return view
+
+
+def _answer(context: Context, session: Json, step: Step, request: Request, form: Form) -> Response:
+    if session["object"] == "payment_intent":
+        return _authenticate_alone(context, session, form)
+    return step(context, session, form) if session["status"] == "open" else _ended(request, session)
 
 
 async def _form(request: Request) -> Form:
@@ -67,11 +75,11 @@ def show_form(context: Context, session: Json, form: Form) -> Response:
     """The form, with the test card of `?card=` filled in, under the reason of the last decline."""
     card = cards.BY_NUMBER.get(form.get("card", ""))
     filled = pages.example_of(card) if card else {}
-    problem = None if card else paying.last_problem(context, session)
+    problem = None if card else FLOWS[session["mode"]].last_problem(context, session)
     details = session["customer_details"] or {}
     email = session["_email"] or details.get("email") or ""
     body = pages.pay(session, form={"email": email, **filled}, declined=problem["message"] if problem else "")
-    return _page("Pay", body)
+    return _page(pages.title_of(session), body)
 
 
 def press_pay(context: Context, session: Json, form: Form) -> Response:
@@ -79,25 +87,44 @@ def press_pay(context: Context, session: Json, form: Form) -> Response:
     email = form.get("email") or details.get("email") or ""
     entered = {name: form.get(name, "") for name in ("number", "expiry", "cvc", "name")}
     try:
-        card = cards.read_card(**entered, email=email, now=context.now())
-    except cards.CardError as problem:
+        card = entry.read_card(**entered, email=email, now=context.now())
+    except entry.CardError as problem:
         page = pages.pay(session, form={"email": email, **entered}, problem=problem)
-        return _page("Pay", page, 400, {"Simulator-Error": problem.code})
-    return _next(context, session, paying.attempt(context, session, card, email=email), entered)
+        return _page(pages.title_of(session), page, 400, {"Simulator-Error": problem.code})
+    outcome = FLOWS[session["mode"]].attempt(context, session, card, email=email)
+    return _next(context, session, outcome, entered)
 
 
 def show_authentication(context: Context, session: Json, _form: Form) -> Response:
-    intent = context.store.find(session["_payment_intent"] or "")
+    intent = FLOWS[session["mode"]].intent_of(context, session)
     if intent is None or intent["status"] != "requires_action":
         return RedirectResponse(f"/c/pay/{session['id']}", 303)
-    return _page("Authenticate", pages.authenticate(session, last4=intent["_card_number"][-4:]))
+    return _page("Authenticate", pages.authenticate(session, last4=_last4(context, intent)))
+
+
+def _last4(context: Context, intent: Json) -> str:
+    return str(context.get("payment_method", intent["payment_method"])["card"]["last4"])
 
 
 def finish_authentication(context: Context, session: Json, form: Form) -> Response:
-    if session["_payment_intent"] is None:
+    flow = FLOWS[session["mode"]]
+    if flow.intent_of(context, session) is None:
         return RedirectResponse(f"/c/pay/{session['id']}", 303)
     passed = form.get("result") == "complete"
-    return _next(context, session, paying.finish_authentication(context, session, passed=passed), {})
+    return _next(context, session, flow.finish_authentication(context, session, passed=passed), {})
+
+
+def _authenticate_alone(context: Context, intent: Json, form: Form) -> Response:
+    """3-D Secure for an intent that was confirmed by the API with the customer present: no session is around it."""
+    result = form.get("result")
+    if result and intent["status"] == "requires_action":
+        attempts.finish_authentication(context, intent, passed=result == "complete")
+    if intent["status"] == "requires_action":
+        return _page("Authenticate", pages.authenticate(intent, last4=_last4(context, intent)))
+    if intent.get("_return_url"):
+        return RedirectResponse(intent["_return_url"], 303)
+    words = "declined" if intent["status"] == "requires_payment_method" else "done"
+    return _page("Authenticated", pages.message(f"This payment is {words}.", "You can close this page now."))
 
 
 def _next(context: Context, session: Json, outcome: str, entered: Form) -> Response:
@@ -106,10 +133,11 @@ def _next(context: Context, session: Json, outcome: str, entered: Form) -> Respo
         return RedirectResponse(f"/c/pay/{session['id']}/authenticate", 303)
     if outcome != "requires_payment_method":
         return RedirectResponse(_success_url(session), 303)
-    problem = paying.last_problem(context, session) or {}
+    problem = FLOWS[session["mode"]].last_problem(context, session) or {}
     form = {"email": session["_email"], **entered, "cvc": ""}
     headers = {"Simulator-Error": problem.get("decline_code") or problem.get("code", "")}
-    return _page("Pay", pages.pay(session, form=form, declined=problem.get("message", "")), 402, headers)
+    page = pages.pay(session, form=form, declined=problem.get("message", ""))
+    return _page(pages.title_of(session), page, 402, headers)
 
 
 def _success_url(session: Json) -> str:
@@ -117,11 +145,15 @@ def _success_url(session: Json) -> str:
 
 
 def _ended(request: Request, session: Json) -> Response:
+    saves = session["mode"] == "setup"
     if session["status"] == "complete":
-        text = "This payment is complete. Nothing more is taken."
-        page = pages.message("Already paid", text, url=_success_url(session), link="Continue")
-        return _page("Already paid", page, 200 if request.method == "GET" else 409)
-    text = "The time to pay ran out, or the seller closed this page. Nothing was taken."
+        heading = "Card saved" if saves else "Already paid"
+        text = (
+            "Your card is saved. Nothing was charged." if saves else "This payment is complete. Nothing more is taken."
+        )
+        page = pages.message(heading, text, url=_success_url(session), link="Continue")
+        return _page(heading, page, 200 if request.method == "GET" else 409)
+    text = "The time ran out, or the seller closed this page. Nothing was taken."
     page = pages.message("This page has expired", text, url=session["cancel_url"], link="Go back")
     return _page("Expired", page, 410)
 

@@ -1,10 +1,14 @@
 """Pages of a list: `limit`, `starting_after`, `ending_before`, and the `created` filter."""
 
-from simulator.context import Context
+from typing import TYPE_CHECKING
+
 from simulator.errors import missing
 from simulator.params import Params
 from simulator.shapes import a_list
 from simulator.store import Json
+
+if TYPE_CHECKING:
+    from simulator.context import Context
 
 PAGING = ("limit", "starting_after", "ending_before")
 OPERATORS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
@@ -25,7 +29,7 @@ def filters(params: Params, *names: str) -> Json:
     return {name: value for name in names if (value := params.text(name)) is not None}
 
 
-def page(context: Context, params: Params, url: str, kind: str, where: Json) -> Json:
+def page(context: "Context", params: Params, url: str, kind: str, where: Json) -> Json:
     """One page of the stored objects of a kind, newest first; rendering comes later."""
     limit = limit_of(params)
     after, before = _place(context, params, "starting_after"), _place(context, params, "ending_before")
@@ -43,7 +47,7 @@ def limit_of(params: Params) -> int:
     return min(params.integer("limit", minimum=1) or 10, 100)
 
 
-def _place(context: Context, params: Params, name: str) -> int | None:
+def _place(context: "Context", params: Params, name: str) -> int | None:
     """Where the object stands that the page begins or ends at."""
     object_id = params.text(name)
     if object_id is None:

@@ -6,7 +6,8 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from simulator.cards import CARDS, CardError, TestCard
+from simulator.cards import CARDS, GROUPS, LATER, TestCard
+from simulator.entry import CardError
 from simulator.store import Json, new_id
 
 HERE = Path(__file__).parent / "templates"
@@ -69,12 +70,14 @@ def money(amount: int, currency: str) -> str:
     return f"{symbol}{amount:,}" if currency in NO_DECIMALS else f"{symbol}{amount / 100:,.2f}"
 
 
+def title_of(session: Json) -> str:
+    return "Save your card" if session["mode"] == "setup" else "Pay"
+
+
 def pay(session: Json, *, form: dict[str, str], problem: CardError | None = None, declined: str = "") -> str:
     """The card form, filled with what was entered before, under the reason why it didn't work."""
     message = problem.message if problem else declined
     shown = f'<p class="problem" role="alert">{escape(message)}</p>' if message else ""
-    amount = money(session["amount_total"], session["currency"])
-    later = session["_payment_intent_data"]["capture_method"] == "manual"
     ends = datetime.fromtimestamp(session["expires_at"], tz=UTC)
     fields = {name: escape(form.get(name, "")) for name in ("email", "number", "expiry", "cvc", "name")}
     invalid = {f"{name}_invalid": "" for name in ("number", "expiry", "cvc")}
@@ -83,19 +86,35 @@ def pay(session: Json, *, form: dict[str, str], problem: CardError | None = None
     return _fill(
         "pay.html",
         merchant=MERCHANT,
-        amount=amount,
         items="".join(_item(item) for item in session["_line_items"]),
-        capture_note="The card is authorised now, and charged only when the seller confirms." if later else "",
         ends=ends.strftime("%H:%M UTC on %-d %B"),
         ends_iso=ends.isoformat(),
         back=_link(session["cancel_url"], "Cancel and go back", "back"),
         problem=shown,
         session=session["id"],
-        button=f"Pay {amount}",
-        cards="".join(_card(session, card) for card in CARDS),
+        cards="".join(_group(session, group) for group in GROUPS),
+        **_words(session),
         **fields,
         **invalid,
     )
+
+
+def _words(session: Json) -> dict[str, str]:
+    """What the page says about the money."""
+    if session["mode"] == "setup":
+        note = "The seller may charge this card later, for what you agreed to there. Nothing is charged now."
+        return {"amount": "Save your card", "note": note, "heading": "Your card", "button": "Save card"}
+    amount = money(session["amount_total"], session["currency"])
+    later = session["_payment_intent_data"]["capture_method"] == "manual"
+    note = "The card is authorised now, and charged only when the seller confirms." if later else ""
+    return {"amount": amount, "note": note, "heading": "Pay with card", "button": f"Pay {amount}"}
+
+
+def _group(session: Json, group: str) -> str:
+    """The test cards of one kind. Those whose trouble comes later are folded away: the list is long on a phone."""
+    rows = "".join(_card(session, card) for card in CARDS if card.group == group)
+    opened = "" if group == LATER else " open"
+    return f'<details class="group"{opened}><summary>{escape(group)}</summary><ul class="cards">{rows}</ul></details>'
 
 
 def _item(item: Json) -> str:
@@ -125,9 +144,11 @@ def _link(url: str | None, text: str, kind: str) -> str:
     return f'<a class="{kind}" href="{escape(url)}">{text}</a>' if url else ""
 
 
-def authenticate(session: Json, *, last4: str) -> str:
-    amount = money(session["amount_total"], session["currency"])
-    return _fill("authenticate.html", merchant=MERCHANT, amount=amount, last4=last4, session=session["id"])
+def authenticate(paid: Json, *, last4: str) -> str:
+    """`paid` is the session, or an intent without one."""
+    amount = paid["amount"] if paid["object"] == "payment_intent" else paid["amount_total"]
+    asked = f"asks for <strong>{money(amount, paid['currency'])}</strong> from" if amount else "wants to save"
+    return _fill("authenticate.html", merchant=MERCHANT, asked=asked, last4=last4, session=paid["id"])
 
 
 def message(heading: str, text: str, *, url: str | None = None, link: str = "") -> str:
@@ -145,9 +166,10 @@ def home(sessions: list[Json], events: list[Json]) -> str:
 
 
 def _session_row(session: Json) -> str:
-    amount = money(session["amount_total"], session["currency"])
-    name = f"{amount}, {session['status']}"
-    about = f"{session['id'][:24]}… {session['_payment_intent'] or ''}"
+    saves = session["mode"] == "setup"
+    what = "Save a card" if saves else money(session["amount_total"], session["currency"])
+    name = f"{what}, {session['status']}"
+    about = f"{session['id'][:24]}… {session['setup_intent'] if saves else session['_payment_intent'] or ''}"
     return _row(_link(session["url"], name, "row") or name, about, session["_email"] or "")
 
 

@@ -127,3 +127,8 @@ class Params:
     def _missing(self, key: str) -> Exception:
         name = self.name(key)
         return invalid(f"Missing required param: {name}.", param=name, code="parameter_missing")
+
+
+def merged(old: dict[str, str], given: dict[str, str]) -> dict[str, str]:
+    """Metadata after an update: names are added or replaced, an empty value takes one away."""
+    return {name: value for name, value in (old | given).items() if value}

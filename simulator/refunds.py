@@ -1,63 +1,15 @@
-"""Charges, refunds, and the balance transactions that both leave."""
+"""Refunds: at once, after a while, or failing later, as the card behaves."""
 
-from simulator import listing, shapes
+from simulator import balance, disputes, listing, methods, radar, shapes
 from simulator.context import Context
 from simulator.errors import invalid, refused
-from simulator.params import Params
+from simulator.params import Params, merged
+from simulator.settings import REFUND_TAKES
 from simulator.store import Json, new_id
 
-DAY = 24 * 60 * 60
-
-
-def retrieve_charge(context: Context, _params: Params, charge_id: str) -> Json:
-    return context.get("charge", charge_id)
-
-
-def list_charges(context: Context, params: Params) -> Json:
-    params.allow("payment_intent", "customer", "created", *listing.PAGING)
-    where = listing.filters(params, "payment_intent", "customer") | listing.created(params)
-    return listing.page(context, params, "/v1/charges", "charge", where)
-
-
-def balance_transaction(context: Context, _params: Params, transaction_id: str) -> Json:
-    return context.get("balance_transaction", transaction_id)
-
-
-def list_balance_transactions(context: Context, params: Params) -> Json:
-    params.allow("source", "type", "currency", "created", *listing.PAGING)
-    where = listing.filters(params, "source", "type", "currency") | listing.created(params)
-    return listing.page(context, params, "/v1/balance_transactions", "balance_transaction", where)
-
-
-def book(context: Context, *, source: Json, amount: int, kind: str) -> str:
-    """Write the balance transaction of a captured charge or (negative) of a refund; answers its id."""
-    fee = round(amount * 0.029) + 30 if kind == "charge" else 0
-    fees = [
-        {
-            "amount": fee,
-            "application": None,
-            "currency": source["currency"],
-            "description": "Stripe processing fees",
-            "type": "stripe_fee",
-        }
-    ]
-    transaction = shapes.new(
-        shapes.BALANCE_TRANSACTION,
-        id=new_id("txn_3", 23),
-        amount=amount,
-        available_on=context.now() + 2 * DAY,
-        created=context.now(),
-        currency=source["currency"],
-        description=source.get("description"),
-        fee=fee,
-        fee_details=fees if fee else [],
-        net=amount - fee,
-        reporting_category=kind,
-        source=source["id"],
-        type=kind,
-    )
-    context.add(transaction)
-    return str(transaction["id"])
+REASONS = ("duplicate", "fraudulent", "requested_by_customer")
+METADATA = "simulate_refund"
+BEHAVIOURS = ("succeeded", "pending", "failed")
 
 
 def give_back(
@@ -81,17 +33,24 @@ def give_back(
         reason=reason,
     )
     if captured:
-        refund["balance_transaction"] = book(context, source=refund, amount=-amount, kind="refund")
+        refund["balance_transaction"] = balance.book_refund(context, refund)
+        refund |= _ending(context, charge, metadata)
     context.add(refund)
     charge["amount_refunded"] += amount
     charge["refunded"] = charge["amount_refunded"] == charge["amount"]
     context.save(charge)
+    _tell_of_new(context, refund, charge, captured=captured)
+    return refund
+
+
+def _tell_of_new(context: Context, refund: Json, charge: Json, *, captured: bool) -> None:
     context.emit("charge.refunded", charge)
     context.emit("refund.created", refund)
-    if captured:
-        context.emit("refund.updated", refund)
-        context.emit("charge.refund.updated", refund)
-    return refund
+    if captured and refund["status"] == "succeeded":
+        _tell(context, refund)
+    if captured and charge["refunded"]:
+        disputes.end_inquiries(context, charge)
+        radar.settle_warnings(context, charge)
 
 
 def _destination(*, captured: bool) -> Json:
@@ -105,15 +64,51 @@ def _destination(*, captured: bool) -> Json:
     return pending
 
 
+def _ending(context: Context, charge: Json, metadata: dict[str, str]) -> Json:
+    """How this refund goes on. One that fails looks like a success first, as at Stripe."""
+    behaviour = metadata.get(METADATA) or methods.behaviour_of(charge).refund
+    if behaviour == "pending":
+        waiting = {"status": "pending", "pending_reason": "processing"}
+        return waiting | {"_due_at": context.now() + REFUND_TAKES, "_ends": "succeeded"}
+    if behaviour == "failed":
+        return {"_due_at": context.now() + REFUND_TAKES, "_ends": "failed"}
+    return {}
+
+
+def _tell(context: Context, refund: Json) -> None:
+    context.emit("refund.updated", refund)
+    context.emit("charge.refund.updated", refund)
+
+
+def end(context: Context, refund: Json, status: str = "", reason: str = "expired_or_canceled_card") -> None:
+    """A refund that took its time succeeds, or comes back: then the money is the seller's again."""
+    refund |= {"status": status or refund["_ends"], "_due_at": None}
+    refund.pop("pending_reason", None)
+    if refund["status"] == "failed":
+        refund |= {"failure_reason": reason}
+        refund["failure_balance_transaction"] = balance.book_refund_failure(context, refund)
+        charge = context.get("charge", refund["charge"])
+        charge |= {"amount_refunded": charge["amount_refunded"] - refund["amount"], "refunded": False}
+        context.save(charge)
+    context.save(refund)
+    if refund["status"] == "failed":
+        context.emit("refund.failed", refund)
+    _tell(context, refund)
+
+
 def create(context: Context, params: Params) -> Json:
     params.allow("payment_intent", "charge", "amount", "reason", "metadata")
     amount = params.integer("amount", minimum=1)
-    reasons = ("duplicate", "fraudulent", "requested_by_customer")
-    reason = params.choice("reason", reasons, "") if params.text("reason") else None
+    reason = params.choice("reason", REASONS, "") if params.text("reason") else None
     metadata = params.metadata()
+    if metadata.get(METADATA, "succeeded") not in BEHAVIOURS:
+        raise invalid(f"A refund is one of {', '.join(BEHAVIOURS)}.", param=f"metadata[{METADATA}]")
     charge = _charge_of(context, params)
     if not charge["captured"] or charge["status"] != "succeeded":
         raise _nothing_to_refund(charge["payment_intent"])
+    if disputes.forbid_refund(context, charge):
+        message = f"Charge {charge['id']} has been charged back; cannot issue a refund."
+        raise refused(message, code="charge_disputed")
     left = charge["amount"] - charge["amount_refunded"]
     if left == 0:
         raise refused(f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded")
@@ -153,6 +148,15 @@ def _money(amount: int, charge: Json) -> str:
 
 def retrieve(context: Context, _params: Params, refund_id: str) -> Json:
     return context.get("refund", refund_id)
+
+
+def update(context: Context, params: Params, refund_id: str) -> Json:
+    params.allow("metadata")
+    metadata = params.metadata()
+    refund = context.get("refund", refund_id)
+    refund["metadata"] = merged(refund["metadata"], metadata)
+    context.emit("refund.updated", context.save(refund))
+    return refund
 
 
 def list_all(context: Context, params: Params) -> Json:

@@ -20,12 +20,17 @@ ON_REQUEST: dict[tuple[str, str], Any] = {
     ("item", "taxes"): lambda _body: [],
 }
 BREAKDOWN: Json = {"discounts": [], "taxes": []}
+# Relations that not every object of the kind has: to expand them where they are missing is no mistake.
+MAYBE_ABSENT = {("refund", "failure_balance_transaction")}
 
 
 def shown(context: "Context", body: Json) -> Json:
     """The object without private fields and with what is computed; an id stands for every related object."""
     answer = public(body)
-    if body.get("object") == "charge":
+    kind = body.get("object")
+    if kind == "balance_transaction":
+        answer["status"] = "available" if body["available_on"] <= context.now() else "pending"
+    if kind == "charge":
         url = f"/v1/charges/{body['id']}/refunds"
         refunds = context.store.select("refund", {"charge": body["id"]})
         answer["refunds"] = shapes.a_list(url, [public(refund) for refund in refunds])
@@ -44,6 +49,8 @@ def render(context: "Context", body: Json, expand: list[str]) -> Json:
 
 def _expand(context: "Context", answer: Json, stored: Json, steps: list[str], path: str) -> None:
     step, rest = steps[0], steps[1:]
+    if step not in answer and (answer.get("object"), step) in MAYBE_ABSENT:
+        return
     value = answer.get(step)
     if value is None and step not in answer:
         value = _on_request(answer, stored, step, path)

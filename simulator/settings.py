@@ -12,6 +12,9 @@ SESSION_SHORTEST = 30 * MINUTE
 SESSION_LONGEST = DAY
 AUTHORISATION_LASTS = 7 * DAY
 IDEMPOTENCY_KEY_LASTS = DAY
+REFUND_TAKES = MINUTE  # where a refund is pending first, or fails later
+EVIDENCE_WITHIN = 20 * DAY
+INQUIRY_LASTS = 120 * DAY
 
 # Stripe's pauses between attempts, roughly; `retry_scale` makes them short enough to watch.
 RETRY_PAUSES = (MINUTE, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR, DAY)
@@ -26,3 +29,5 @@ class Settings:
     retry_scale: float = 1 / 60
     webhook_timeout: float = 20.0  # seconds
     webhooks_at_once: int = 8
+    misbehave: int | None = None  # the seed; None for a Stripe that works
+    misbehave_share: float = 0.1

@@ -25,6 +25,10 @@ CREATE INDEX IF NOT EXISTS session_by_end ON object (json_extract(body, '$.expir
     WHERE kind = 'checkout.session' AND json_extract(body, '$.status') = 'open';
 CREATE INDEX IF NOT EXISTS intent_by_authorisation ON object (json_extract(body, '$._authorised_at'))
     WHERE kind = 'payment_intent' AND json_extract(body, '$.status') = 'requires_capture';
+CREATE INDEX IF NOT EXISTS object_by_ending ON object (json_extract(body, '$._due_at'))
+    WHERE json_extract(body, '$._due_at') IS NOT NULL;
+CREATE INDEX IF NOT EXISTS object_by_customer ON object (kind, json_extract(body, '$.customer'));
+CREATE INDEX IF NOT EXISTS object_by_source ON object (kind, json_extract(body, '$.source'));
 CREATE TABLE IF NOT EXISTS answer (
     scope TEXT NOT NULL, key TEXT NOT NULL, path TEXT NOT NULL, fingerprint TEXT NOT NULL,
     status INTEGER NOT NULL, body TEXT NOT NULL, request_id TEXT NOT NULL, created INTEGER NOT NULL,
@@ -33,6 +37,7 @@ CREATE INDEX IF NOT EXISTS answer_by_age ON answer (created);
 CREATE TABLE IF NOT EXISTS delivery (
     id INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL, endpoint TEXT NOT NULL,
     attempts INTEGER NOT NULL, due_at REAL, last_answer TEXT);
+CREATE INDEX IF NOT EXISTS delivery_by_event ON delivery (event);
 CREATE INDEX IF NOT EXISTS delivery_due ON delivery (due_at) WHERE due_at IS NOT NULL;
 CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
@@ -161,6 +166,15 @@ class Store:
             "SELECT body FROM object INDEXED BY intent_by_authorisation WHERE kind = 'payment_intent' "
             "AND json_extract(body, '$.status') = 'requires_capture' AND json_extract(body, '$._authorised_at') <= ?",
             (before,),
+        )
+        return [_loaded(row) for row in rows]
+
+    def endings_due(self, now: int) -> list[Json]:
+        """Refunds and disputes whose time has come."""
+        rows = self.database.execute(
+            "SELECT body FROM object INDEXED BY object_by_ending WHERE json_extract(body, '$._due_at') IS NOT NULL "
+            "AND json_extract(body, '$._due_at') <= ? ORDER BY sequence",
+            (now,),
         )
         return [_loaded(row) for row in rows]
 

@@ -5,9 +5,8 @@ import hmac
 
 from simulator import listing, shapes
 from simulator.context import Context
-from simulator.customers import merged
 from simulator.errors import invalid
-from simulator.params import Params
+from simulator.params import Params, merged
 from simulator.store import Json, new_id
 
 

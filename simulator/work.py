@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from simulator import clockwork, rendering
+from simulator import clockwork, misbehaviour, rendering
 from simulator.context import Context
 from simulator.delivery import Courier
-from simulator.errors import ApiError
+from simulator.errors import ApiError, DeclinedError
 from simulator.faults import Fault, Faults
 from simulator.idempotency import Answer, Keys
 from simulator.params import Params
+from simulator.rates import Rates
 from simulator.settings import Settings
 from simulator.store import Json, Store
 
@@ -38,6 +39,7 @@ class Workshop:
     courier: Courier
     keys: Keys
     faults: Faults = field(default_factory=Faults)
+    rates: Rates = field(default_factory=Rates)
 
     def context(self, *, request_id: str | None = None) -> Context:
         return Context(store=self.store, settings=self.settings, request_id=request_id)
@@ -58,11 +60,13 @@ class Workshop:
             self.keys.in_flight.discard((scope, key))
 
     async def _carry_out(self, call: Call) -> Answer:
-        delay = self.faults.delay_of(call.path)
+        fault = self._fault_of(call)
+        delay = self.faults.delay_of(call.path) + (fault.delay_ms / 1000 if fault else 0)
         if delay:
             await asyncio.sleep(delay)
         clockwork.turn(call.context)
-        fault = self.faults.take(call.method, call.path)
+        if fault and not fault.fails:
+            fault = None
         try:
             if fault and fault.when == "before":
                 raise fault.error()
@@ -75,15 +79,23 @@ class Workshop:
             raise fault.error()  # done, and kept under the key, but the answer is lost on the way back
         return answer
 
+    def _fault_of(self, call: Call) -> Fault | None:
+        """What goes wrong with this request: by order, as it asks itself, or at random."""
+        key = call.context.idempotency_key
+        asked = self.faults.asked_for(call.path, call.values, (call.context.account, key) if key else None)
+        ordered = self.faults.take(call.method, call.path)
+        drawn = misbehaviour.fault_of_next(self.store, call.path)
+        return ordered or asked or drawn
+
     def _take_effect(self, call: Call, fault: Fault | None) -> Answer:
         """Everything the request does, and the answer kept under its key, or nothing."""
         with self.store.transaction():
-            params = Params(call.values)
-            expand = params.texts("expand")
-            body = rendering.render(call.context, call.endpoint(call.context, params, *call.ids), expand)
-            answer = Answer(status=200, body=body, request_id=str(call.context.request_id))
+            try:
+                answer = _perform(call)
+            except DeclinedError as decline:
+                answer = _refusal(call, decline)
             if fault and fault.is_kept:
-                answer = _refusal(call, fault.error())
+                answer = _refusal(call, fault.refusal())
             self._keep(call, answer)
         return answer
 
@@ -97,6 +109,13 @@ class Workshop:
         key = call.context.idempotency_key
         if key:
             self.keys.keep(answer, scope=call.context.account, key=key, path=call.path, params=call.values)
+
+
+def _perform(call: Call) -> Answer:
+    params = Params(call.values)
+    expand = params.texts("expand")
+    body = rendering.render(call.context, call.endpoint(call.context, params, *call.ids), expand)
+    return Answer(status=200, body=body, request_id=str(call.context.request_id))
 
 
 def _refusal(call: Call, error: ApiError) -> Answer:

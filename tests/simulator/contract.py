@@ -20,7 +20,10 @@ EXAMPLES: dict[str, Any] = json.loads((Path(__file__).parent / "fixtures.json").
 SOMETIMES = {
     "checkout.session": {"line_items"},
     "customer": {"sources", "subscriptions", "tax_ids"},
+    "dispute": {"network_reason_code"},
     "event": {"account"},
+    "radar.early_fraud_warning": {"payment_intent"},
+    "refund": {"failure_balance_transaction", "failure_reason", "pending_reason"},
     "webhook_endpoint": {"secret"},
 }
 CLASSES: dict[str, type[StripeObject]] = {
@@ -29,12 +32,15 @@ CLASSES: dict[str, type[StripeObject]] = {
     "charge": stripe.Charge,
     "checkout.session": stripe.checkout.Session,
     "customer": stripe.Customer,
+    "dispute": stripe.Dispute,
     "event": stripe.Event,
     "item": stripe.LineItem,
     "payment_intent": stripe.PaymentIntent,
     "payment_method": stripe.PaymentMethod,
     "price": stripe.Price,
+    "radar.early_fraud_warning": stripe.radar.EarlyFraudWarning,
     "refund": stripe.Refund,
+    "setup_intent": stripe.SetupIntent,
     "webhook_endpoint": stripe.WebhookEndpoint,
 }
 
@@ -42,7 +48,11 @@ CLASSES: dict[str, type[StripeObject]] = {
 def problems(answer: Any) -> list[str]:
     """What is wrong with an answer's JSON; empty when nothing is."""
     if "error" in answer:
-        return list(_of_class(answer["error"], ErrorObject, "error"))
+        error = answer["error"]
+        return [
+            *_of_class(error, ErrorObject, "error"),
+            *(found for part in _objects(error) for found in _of_example(part)),
+        ]
     if answer.get("deleted"):
         return [] if set(answer) == {"id", "object", "deleted"} else ["deleted object with more fields"]
     if answer["object"] == "list":

@@ -58,6 +58,44 @@ class Shop:
         paid = self.v1.checkout.sessions.retrieve(session.id, {"expand": ["payment_intent"]})
         return paid.payment_intent
 
+    def saving_session(self, **changes: Any) -> Any:
+        """A session that saves a card, for a customer of its own unless one is given."""
+        given: dict[str, Any] = {
+            "mode": "setup",
+            "currency": "eur",
+            "success_url": "http://127.0.0.1:1/saved?session={CHECKOUT_SESSION_ID}",
+            "cancel_url": "http://127.0.0.1:1/cancelled",
+        }
+        if "customer" not in changes:
+            given["customer"] = self.v1.customers.create({"email": "alice@example.com", "name": "Alice"}).id
+        given |= changes
+        return self.v1.checkout.sessions.create({name: value for name, value in given.items() if value is not None})
+
+    def saved_card(self, number: str = GOOD) -> Any:
+        """The payment method of a new customer who saved this card."""
+        session = self.saving_session()
+        if self.pay(session, number).headers["location"].endswith("authenticate"):
+            self.authenticate(session)
+        expanded = {"expand": ["setup_intent.payment_method"]}
+        return self.v1.checkout.sessions.retrieve(session.id, expanded).setup_intent.payment_method
+
+    def charge_later(self, method: Any, options: Any = None, **changes: Any) -> Any:
+        """Charge a saved card while its holder is away."""
+        given: dict[str, Any] = {
+            "amount": 2500,
+            "currency": "eur",
+            "customer": method.customer,
+            "payment_method": method.id,
+            "confirm": True,
+            "off_session": True,
+        }
+        return self.v1.payment_intents.create(given | changes, options)
+
+    def charged(self, number: str, **changes: Any) -> Any:
+        """A charge by a saved card, as it is now."""
+        intent = self.charge_later(self.saved_card(number), **changes)
+        return self.v1.charges.retrieve(intent.latest_charge)
+
     def control(self, what: str, verb: str = "POST", **given: Any) -> dict[str, Any]:
         answer = requests.request(verb, f"{self.address}/_control/{what}", json=given, timeout=20)
         assert answer.status_code == 200, answer.text

@@ -40,6 +40,28 @@ def test_every_object_agrees_with_example_and_annotations(shop: Shop) -> None:
     }
 
 
+def test_saved_cards_and_what_banks_do_agree_too(shop: Shop) -> None:
+    """Charges that are declined, disputed and warned of, each in its states and with all its relations shown."""
+    method = shop.saved_card()
+    shop.v1.setup_intents.list({"customer": method.customer, "expand": ["data.customer", "data.payment_method"]})
+    shop.v1.payment_methods.list({"customer": method.customer, "expand": ["data.customer"]})
+    failed = shop.saving_session()
+    shop.pay(failed, DECLINED)
+    shop.v1.setup_intents.retrieve(failed.setup_intent)
+    for number in ("4000000000000259", "4000000000001976", "4000000000005423", "4000000000005126"):
+        charge = shop.charged(number)
+        if not charge.disputed:
+            shop.v1.refunds.create({"charge": charge.id})
+    for dispute in shop.v1.disputes.list({"expand": ["data.charge", "data.payment_intent"]}).data:
+        shop.v1.disputes.update(dispute.id, {"evidence": {"uncategorized_text": "winning_evidence"}})
+    shop.control("clock", advance=61)
+    shop.v1.refunds.list({"expand": ["data.failure_balance_transaction", "data.balance_transaction"]})
+    shop.v1.radar.early_fraud_warnings.list({"expand": ["data.charge", "data.payment_intent"]})
+    shop.v1.balance_transactions.list({"limit": 100, "expand": ["data.source"]})
+    seen = {event.data.object["object"] for event in shop.v1.events.list({"limit": 100}).data}
+    assert seen >= {"dispute", "payment_method", "radar.early_fraud_warning", "refund", "setup_intent"}
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
@@ -95,6 +117,24 @@ def test_lists_come_in_pages_newest_first(shop: Shop) -> None:
     assert [customer.id for customer in shop.v1.customers.list().auto_paging_iter()] == ids
     assert [customer.id for customer in shop.v1.customers.list({"email": "player0@example.com"}).data] == ids[-1:]
     assert shop.v1.customers.list({"created": {"gt": first.data[0].created + 10}}).data == []
+
+
+def test_every_list_is_cut_by_time_and_comes_in_pages(shop: Shop) -> None:
+    for late in (False, True):
+        if late:
+            shop.control("clock", advance=1000)
+        charge = shop.charged("4000000000000259")
+        shop.control("disputes", dispute=shop.v1.disputes.list({"charge": charge.id}).data[0].id, status="won")
+        shop.v1.refunds.create({"charge": charge.id})
+        shop.control("fraud_warnings", charge=charge.id)
+    v1, border = shop.v1, charge.created - 500
+    lists = [v1.checkout.sessions, v1.setup_intents, v1.payment_intents, v1.charges, v1.refunds, v1.disputes]
+    for what in (*lists, v1.radar.early_fraud_warnings, v1.balance_transactions, v1.customers, v1.events):
+        whole = [one.id for one in what.list({"limit": 1}).auto_paging_iter()]
+        after = [one.id for one in what.list({"limit": 100, "created": {"gt": border}}).data]
+        before = [one.id for one in what.list({"limit": 100, "created": {"lte": border}}).data]
+        assert after + before == whole
+        assert len(after) == len(before) >= 1
 
 
 def test_objects_of_a_connected_account_are_its_own(shop: Shop) -> None:

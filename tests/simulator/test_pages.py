@@ -54,6 +54,18 @@ def test_customer_is_declined_tries_again_and_pays(shop: Shop, page: Page) -> No
     expect(page.get_by_role("heading", name="Already paid")).to_be_visible()
 
 
+def test_customer_saves_a_card(shop: Shop, page: Page) -> None:
+    session = shop.saving_session(success_url=f"{shop.address}/?saved")
+    page.goto(session.url)
+    expect(page.get_by_text("Nothing is charged now.")).to_be_visible()
+    page.get_by_role("link", name="3-D Secure 2").click()
+    page.get_by_role("button", name="Save card").click()
+    page.get_by_role("button", name="Complete authentication").click()
+    expect(page).to_have_url(f"{shop.address}/?saved")
+    page.goto(session.url)
+    expect(page.get_by_role("heading", name="Card saved")).to_be_visible()
+
+
 def test_customer_who_mistypes_sees_what_to_correct(shop: Shop, page: Page) -> None:
     page.goto(shop.session().url)
     for label, value in {"Card number": "4242 4242 4242 4241", "Expires": "12 / 40", "Security code": "123"}.items():
@@ -75,11 +87,11 @@ def test_customer_can_go_back_and_finds_an_expired_page_closed(shop: Shop, page:
 
 
 def test_pages_are_accessible_and_fit_the_screen(shop: Shop, browser: Browser, console: Console) -> None:
-    session = shop.session()
+    addresses = (shop.session().url, shop.saving_session().url, shop.address)
     for size in SIZES.values():
         page = browser.new_page(viewport=size, bypass_csp=True)
         console.listen(page)
-        for address in (session.url, shop.address):
+        for address in addresses:
             page.goto(address)
             assert not [found for found in Axe().run(page).response["violations"] if found["impact"] in SERIOUS]
             assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
