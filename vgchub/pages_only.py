@@ -1,4 +1,4 @@
-"""Middleware for pages: what answers to programs need no more (sessions, forms, messages) is passed by under /api/."""
+"""Middleware for pages: what answers to programs need no more (sessions, messages, parts of pages) is passed by under /api/."""
 
 from typing import Any
 
@@ -6,7 +6,6 @@ from django.contrib.auth.middleware import AuthenticationMiddleware as DjangoAut
 from django.contrib.messages.middleware import MessageMiddleware as DjangoMessages
 from django.contrib.sessions.middleware import SessionMiddleware as DjangoSessions
 from django.http import HttpRequest, HttpResponse
-from django.middleware.csrf import CsrfViewMiddleware as DjangoCsrf
 from django_htmx.middleware import HtmxMiddleware as DjangoHtmx
 
 API = "/api/"
@@ -39,11 +38,3 @@ class MessageMiddleware(PagesOnly, DjangoMessages):
 
 class HtmxMiddleware(PagesOnly, DjangoHtmx):
     pass
-
-
-class CsrfViewMiddleware(PagesOnly, DjangoCsrf):
-    def process_view(self, request: HttpRequest, *view: Any) -> Any:
-        """A token is in no cookie, so that no other site can make a browser send it."""
-        if request.path_info.startswith(API):
-            return None
-        return super().process_view(request, *view)

@@ -109,7 +109,7 @@ MIDDLEWARE = [
     "vgchub.pages_only.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "vgchub.pages_only.CsrfViewMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
     "vgchub.pages_only.AuthenticationMiddleware",
     "vgchub.pages_only.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
