@@ -19,11 +19,11 @@ from reports.history import broken_blocks, content_of, event_models, table_of
 from reports.models import HistoryBlock
 from reports.services import seal_history
 from tests.builders import make_entry, make_tournament
+from tests.sealing import seal_all_history
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 EVENTS = "registrations_queueentryevent"
-PATIENCE = 60.0  # seconds
 
 
 @pytest.fixture
@@ -53,22 +53,6 @@ def seal_now() -> list[HistoryBlock]:
     return blocks
 
 
-def all_sealed() -> bool:
-    last = HistoryBlock.objects.order_by("number").last()
-    return last is not None and last.sealed_to == services._visible_ids()
-
-
-def seal_all() -> list[HistoryBlock]:
-    """Seal until nothing is left. Transactions of other tests, in other databases of this server, may be in the way for a while."""
-    blocks = seal_now()
-    give_up = time.monotonic() + PATIENCE
-    while not all_sealed():
-        assert time.monotonic() < give_up
-        time.sleep(0.05)
-        blocks += seal_now()
-    return blocks
-
-
 def sealed_in(event_id: int) -> list[int]:
     """The numbers of the blocks that reach over this event of an entry, by their ranges."""
     found, before = [], 0
@@ -91,9 +75,9 @@ def without_triggers() -> Iterator[None]:
 def test_every_event_is_sealed_once_and_an_idle_site_writes_nothing() -> None:
     entry = make_entry(make_tournament())
     first = change(entry)
-    seal_all()
+    seal_all_history()
     second = change(entry)
-    seal_all()
+    seal_all_history()
 
     assert [len(sealed_in(first)), len(sealed_in(second))] == [1, 1]
     assert sum(HistoryBlock.objects.values_list("events", flat=True)) == sum(m.objects.count() for m in event_models())
@@ -103,7 +87,7 @@ def test_every_event_is_sealed_once_and_an_idle_site_writes_nothing() -> None:
 
 def test_all_event_tables_are_sealed() -> None:
     make_entry(make_tournament())
-    seal_all()
+    seal_all_history()
     sealed = {table for block in HistoryBlock.objects.all() for table in block.contents}
     assert sealed == {
         "accounts_playerevent",
@@ -118,7 +102,7 @@ def test_all_event_tables_are_sealed() -> None:
 def test_an_event_committed_late_is_in_a_later_block(elsewhere: "psycopg.Connection[tuple[int, ...]]") -> None:
     tournament = make_tournament()
     slow, quick = make_entry(tournament), make_entry(tournament)
-    seal_all()
+    seal_all_history()
 
     earlier = change(slow, elsewhere)  # drawn first, committed last
     later = change(quick)
@@ -126,7 +110,7 @@ def test_an_event_committed_late_is_in_a_later_block(elsewhere: "psycopg.Connect
     seal_now()
     assert sealed_in(later) == []  # it waits with the one before it
     elsewhere.commit()
-    seal_all()
+    seal_all_history()
 
     assert sealed_in(earlier) == sealed_in(later) != []
     assert list(broken_blocks()) == []
@@ -173,7 +157,7 @@ def younger_draws_the_smaller_event_id(patience: float) -> tuple[int, int, list[
             time.sleep(0.05)
             seal_now()
         younger.commit()
-    seal_all()
+    seal_all_history()
     return smaller, larger, too_early
 
 
@@ -203,7 +187,7 @@ def test_what_was_rolled_back_holds_nothing_up(elsewhere: "psycopg.Connection[tu
     change(make_entry(tournament), elsewhere)
     last = change(make_entry(tournament))
     elsewhere.rollback()
-    seal_all()
+    seal_all_history()
     assert len(sealed_in(last)) == 1
     assert list(broken_blocks()) == []
 
@@ -229,18 +213,18 @@ def test_marks_read_after_a_write_are_refused() -> None:
 def test_a_database_restored_elsewhere_goes_on_sealing() -> None:
     """Transaction ids begin anew in another cluster."""
     entry = make_entry(make_tournament())
-    seal_all()
+    seal_all_history()
     with without_triggers(), connection.cursor() as cursor:
         cursor.execute("UPDATE reports_historyblock SET open_below = open_below + 1000000")
     event = change(entry)
-    seal_all()
+    seal_all_history()
     assert len(sealed_in(event)) == 1
 
 
 def test_a_changed_event_is_found_in_its_block() -> None:
     entry = make_entry(make_tournament())
     event = change(entry)
-    seal_all()
+    seal_all_history()
     [number] = sealed_in(event)
     with without_triggers(), connection.cursor() as cursor:
         cursor.execute("UPDATE registrations_queueentryevent SET place = place + 1 WHERE pgh_id = %s", [event])
@@ -255,7 +239,7 @@ def test_a_changed_event_is_found_in_its_block() -> None:
 def test_a_deleted_and_an_added_event_are_found() -> None:
     entry = make_entry(make_tournament())
     event = change(entry)
-    seal_all()
+    seal_all_history()
     with without_triggers(), connection.cursor() as cursor:
         cursor.execute("DELETE FROM registrations_queueentryevent WHERE pgh_id = %s", [event])
     assert [sentence.split(":")[0] for sentence in broken_blocks()] == [f"Block {sealed_in(event)[0]}"]
@@ -265,7 +249,7 @@ def test_a_changed_or_missing_block_is_found() -> None:
     entry = make_entry(make_tournament())
     for _number in range(3):
         change(entry)
-        seal_all()
+        seal_all_history()
     with without_triggers(), connection.cursor() as cursor:
         cursor.execute("UPDATE reports_historyblock SET sealed_at = sealed_at - interval '1 hour' WHERE number = 2")
         cursor.execute("DELETE FROM reports_historyblock WHERE number = 4")
@@ -277,10 +261,10 @@ def test_a_changed_or_missing_block_is_found() -> None:
 
 def test_a_chain_written_anew_does_not_contain_a_digest_noted_earlier(capsys: pytest.CaptureFixture[str]) -> None:
     make_entry(make_tournament())
-    head = seal_all()[-1].digest
+    head = seal_all_history()[-1].digest
     with without_triggers(), connection.cursor() as cursor:
         cursor.execute("DELETE FROM reports_historyblock")
-    seal_all()
+    seal_all_history()
     assert list(broken_blocks()) == []
     with pytest.raises(SystemExit, match="1"):
         call_command("verify_history", head=head)
@@ -289,7 +273,7 @@ def test_a_chain_written_anew_does_not_contain_a_digest_noted_earlier(capsys: py
 
 def test_a_column_added_later_leaves_old_blocks_whole() -> None:
     change(make_entry(make_tournament()))
-    seal_all()
+    seal_all_history()
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE registrations_queueentryevent ADD COLUMN mood text NOT NULL DEFAULT 'calm'")
         try:
@@ -314,14 +298,14 @@ def test_the_zone_of_the_session_does_not_matter() -> None:
 )
 def test_blocks_are_append_only(statement: str) -> None:
     make_entry(make_tournament())
-    seal_all()
+    seal_all_history()
     with pytest.raises(ProgrammingError, match="Cannot update or delete"), connection.cursor() as cursor:
         cursor.execute(statement)
 
 
 def test_verify_history_says_what_it_saw(capsys: pytest.CaptureFixture[str]) -> None:
     make_entry(make_tournament())
-    head = seal_all()[-1]
+    head = seal_all_history()[-1]
     with pytest.raises(SystemExit, match="0"):
         call_command("verify_history", newest=1)
     assert f"{head.number} blocks" in capsys.readouterr().out
