@@ -34,6 +34,13 @@ class UserManager(BaseUserManager["User"]):
         return self.get(email__iexact=username)
 
 
+# What look-alike addresses have in common, in SQL: no dots or digits before the @, nothing from a + on, no capitals.
+EMAIL_ALIKE = (
+    "regexp_replace(split_part(split_part(lower(%(expressions)s), '@', 1), '+', 1), '[.0-9]', '', 'g')"
+    " || '@' || split_part(lower(%(expressions)s), '@', 2)"
+)
+
+
 class User(AbstractBaseUser, PermissionsMixin):
     """An account: signs in, pays, receives mail. It may hold several players (a guardian's children)."""
 
@@ -56,6 +63,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     class Meta:
         constraints = [models.UniqueConstraint(Lower("email"), name="user_email_unique_in_any_case")]
+        indexes = [models.Index(models.Func("email", template=f"({EMAIL_ALIKE})"), name="user_email_alike")]
 
     def __str__(self) -> str:
         return self.email

@@ -3,7 +3,6 @@
 from typing import Any
 
 from allauth.account import forms as allauth
-from allauth.account.adapter import get_adapter
 from allauth.core import context
 from django import forms
 from django.db import IntegrityError, transaction
@@ -15,7 +14,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.models import User
 from accounts.services import EmailTakenError, record_consent
-from vgchub.limits import Limit, TooManyRequestsError, take
+from vgchub.limits import Limit, TooManyRequestsError, TriedTooOftenError, take
 from vgchub.ratelimit import account_at_address
 
 LABELS = {
@@ -54,8 +53,9 @@ class Mailed(forms.Form):
         email: str = super().clean_email()  # type: ignore[misc]  # of allauth's form
         try:
             take("mail", [Limit("account", account_at_address(context.request, email), MAILS_IN_TEN_MINUTES, 600)])
-        except TooManyRequestsError:
-            raise get_adapter().validation_error("rate_limited") from None
+        except TooManyRequestsError as error:
+            refusal = TriedTooOftenError(error.waits)
+            raise forms.ValidationError(f"{refusal.message} {refusal.remedy}", code="rate_limited") from None
         return email
 
 

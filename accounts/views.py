@@ -20,7 +20,7 @@ from accounts.forms import EmailChangeForm, EmailCodeForm, PlayerForm
 from accounts.models import Consent, EmailCode, Player, User
 from registrations.models import QueueEntry
 from vgchub.errors import RefusedError
-from vgchub.limits import Limit, take
+from vgchub.limits import Limit, TooManyRequestsError, TriedTooOftenError, take
 from vgchub.ratelimit import limited
 from vgchub.shared_pages import shared
 
@@ -61,6 +61,7 @@ def account(request: HttpRequest) -> HttpResponse:
 @never_cache
 @form_page
 @login_required
+@limited("30/m")
 def add_player(request: HttpRequest) -> HttpResponse:
     user = _account_of(request)
     today = timezone.localdate()
@@ -82,6 +83,7 @@ def add_player(request: HttpRequest) -> HttpResponse:
 @never_cache
 @form_page
 @login_required
+@limited("30/m")
 def edit_player(request: HttpRequest, pk: int) -> HttpResponse:
     player = get_object_or_404(Player.objects.of(_account_of(request)), pk=pk)
     today = timezone.localdate()
@@ -114,7 +116,10 @@ def _in_queue(player: Player) -> bool:
 
 
 def _count_change(user: User) -> None:
-    take("players", [Limit("account", user.pk, PLAYER_CHANGES_AN_HOUR, 3600)])
+    try:
+        take("players", [Limit("account", user.pk, PLAYER_CHANGES_AN_HOUR, 3600)])
+    except TooManyRequestsError as error:
+        raise TriedTooOftenError(error.waits) from None
 
 
 def _agreed(form: PlayerForm) -> bool:

@@ -115,6 +115,10 @@ COMMANDS: dict[str, Command] = {
             choice("--fault", ("none", *GROUPS, *FAULTS), "what goes wrong meanwhile"),
         ),
     ),
+    "charge": Command(
+        "winners' cards charged in one batch by two workers, of which one is killed in the middle",
+        (number("--winners", 700, "how many won; every tenth card is declined", most=10_000),),
+    ),
     "restart": Command("a rush, while web, live and clock are replaced one after the other", CROWD),
 }
 

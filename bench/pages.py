@@ -19,7 +19,11 @@ SETTLES_SECONDS = 12  # an idle connection tells PostgreSQL its counts after ten
 
 
 def measure(site: BenchSite, options: argparse.Namespace) -> dict[str, Any]:
-    """`rate` and latencies of each kind of answer, `ratio` to the yardstick, CPU in microseconds by process; and the stampede."""
+    """`rate` and latencies of each kind of answer, `ratio` to the yardstick, CPU in microseconds by process; and the stampede.
+
+    Raises LocalProblemError without wrk.
+    """
+    wrk.refuse_missing()
     say(f"Making a tournament with {options.waiting:,} players in line, and {READERS} readers with sessions")
     tournament = _tournament(options.waiting)
     readers = people.sessions(people.make_people(READERS))

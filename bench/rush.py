@@ -11,7 +11,6 @@ from bench.site import BenchSite
 def measure(site: BenchSite, options: Namespace) -> dict[str, Any]:
     """Errors, latencies by step, what became of the seats, how late the line was; with faults, what each of them cost."""
     strikes = named(options.fault)
-    for fault in strikes:
-        site.site.environment.update(fault.environment)
     wish = Wish(options.players, options.seats, options.seconds, options.mode)
-    return prepare(site, wish).run([fault.strike for fault in strikes if fault.strike])
+    figures = prepare(site, wish).run(strikes)
+    return figures | ({"fault": options.fault} if strikes else {})

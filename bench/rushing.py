@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 
+from bench.aftermath import Places, Struck, aftermath
 from bench.crowd import plan as plans
 from bench.report import say
 from bench.site import BenchSite
@@ -25,27 +26,15 @@ PAGES_A_SECOND = 150  # at which those who wait for the start arrive
 UNTIL_DRAWN = 15.0  # seconds from the last join until a fair start's order is drawn
 FIRST_STRIKE = 5.0  # seconds after the joins began
 WATCHED = 12.0  # seconds from one strike to the next
-PUT_OFF = "take up: 503"  # "Stripe does not answer; the seat is held": without Stripe nobody can pay
-SILENCE = 1.0  # seconds without an answer that are worth a word
-AWAY = 60.0  # seconds after which a strike is over, though not all sockets are back
+AWAY = 60.0  # seconds after which a strike is over, though not all sockets are back, and PostgreSQL has to be
 TENDING = 0.1
-TEN = 10.0  # seconds after which no request may fail any more
 END_OF_CAPTURES = 40.0
 
 PLACES = """
 SELECT e.player_id, e.number, e.place FROM registrations_queueentry e WHERE e.tournament_id = %s
 """
-SEATS = """
-SELECT count(*) AS seats, count(e.id) FILTER (WHERE e.state = 'CONFIRMED') AS confirmed,
-       count(e.id) FILTER (WHERE e.state = 'OFFERED') AS offered
-FROM tournaments_seat s JOIN tournaments_division d ON d.id = s.division_id
-LEFT JOIN registrations_queueentry e ON e.seat_id = s.id AND e.state IN ('OFFERED', 'CONFIRMED')
-WHERE d.tournament_id = %s
-"""
-WAITING = "SELECT count(*) FROM registrations_queueentry WHERE tournament_id = %s AND state = 'WAITING'"
+ENTRIES = "SELECT state, count(*) FROM registrations_queueentry WHERE tournament_id = %s GROUP BY state"
 CAPTURING = "SELECT count(*) FROM payments_payment WHERE state = 'AUTHORISED'"
-
-Places = dict[tuple[int, int], int | None]
 
 
 @dataclass(frozen=True)
@@ -70,17 +59,7 @@ class Strike:
     undo: Callable[[BenchSite], None] | None = None
     when: str = "joining"
     lasts: float = WATCHED
-
-
-@dataclass
-class Struck:
-    """A strike that happened, the places before it, and the monotonic times from and until which it is watched."""
-
-    name: str
-    before: Places
-    at: float
-    ends: float = 0.0
-    lost: int | None = None  # places that were others afterwards
+    without_stripe: bool = False  # then nobody can pay, and is told so
 
 
 @dataclass
@@ -94,34 +73,55 @@ class Rush:
     opens_at: float  # when offers may begin, in seconds since 1970
     struck: list[Struck] = field(default_factory=list)
     sold_out_at: float | None = None
+    cpu: dict[str, dict[str, float]] = field(default_factory=dict)  # used until a moment, by its name
 
     def run(self, strikes: Sequence[Strike] = ()) -> dict[str, Any]:
-        """Play until every seat is confirmed and all strikes are over; returns the figures."""
-        coming = list(strikes)
+        """Play until every seat is confirmed and all strikes are over, or it takes too long; returns the figures."""
+        coming, given_up = list(strikes), True
         with _crowd(self.site) as crowd:
             ends = time.monotonic() + self.wish.minutes * 60
             struck: Strike | None = None
             while time.monotonic() < ends and not crowd.is_over:
                 self.site.supervisor.tend()
                 time.sleep(TENDING)
+                self._look_at_cpu(crowd)
                 if struck is not None and self._is_over(crowd):
                     struck = self._undo(struck)
                 elif struck is None and coming and self._is_time_for(coming[0]):
                     struck = self._strike(coming.pop(0))
-                if crowd.tells() and struck is None and not coming and self._sold_out():
+                if crowd.tells() and self._sold_out() and struck is None and not coming:
+                    given_up = False
                     break
+            if struck is not None:
+                self._undo(struck)
             end = crowd.end()
         self._wait_for_captures()
-        return self._figures(end)
+        return {**self._figures(end), "given_up": given_up, "strikes_missed": len(coming)}
+
+    def _look_at_cpu(self, crowd: "Crowd") -> None:
+        """What each process has used when the joins begin, when the last has joined, and when the seats are gone."""
+        moments = {
+            "joining": time.time() >= self.plan.join_at,
+            "joined": crowd.now.get("joined", 0) >= self.wish.players,
+            "sold out": self.sold_out_at is not None,
+        }
+        for name, has_come in moments.items():
+            if has_come and name not in self.cpu:
+                self.cpu[name] = self.site.cpu_seconds()
+
+    def _cpu_between(self, first: str, last: str) -> dict[str, float]:
+        before, after = self.cpu.get(first, {}), self.cpu.get(last, {})
+        return {name: round(after[name] - before[name], 1) for name in before if name in after}
 
     def _is_time_for(self, strike: Strike) -> bool:
         if strike.when == "joining":
             return time.time() >= self.plan.join_at + min(self.plan.seconds / 2, FIRST_STRIKE)
-        return self._seats()[1] >= min(5, self.wish.seats // 2)
+        return self._entries()["CONFIRMED"] >= min(5, self.wish.seats // 2)
 
     def _strike(self, strike: Strike) -> Strike:
         say(f"\nNow: {strike.name}")
-        self.struck.append(Struck(strike.name, self._places(), time.monotonic()))
+        self.struck.append(Struck(strike.name, self._places(), time.monotonic(), without_stripe=strike.without_stripe))
+        self.site.cpu_seconds()  # of what may end now
         strike.do(self.site)
         self.struck[-1].ends = time.monotonic() + strike.lasts
         return strike
@@ -140,20 +140,20 @@ class Rush:
         last.lost = sum(key not in after or place not in (None, after[key]) for key, place in last.before.items())
 
     def _sold_out(self) -> bool:
-        seats, confirmed, _offered = self._seats()
-        if confirmed == seats and self.sold_out_at is None:
+        if self.sold_out_at is None and self._entries()["CONFIRMED"] >= self.wish.seats:
             self.sold_out_at = time.time()
         return self.sold_out_at is not None and time.time() > self.sold_out_at + 5  # the last line is to be shown, too
 
-    def _seats(self) -> tuple[int, int, int]:
-        return self._ask(SEATS, self.tournament_id)[0]
+    def _entries(self) -> Counter[str]:
+        """How many there are, by state."""
+        return Counter(dict(self._ask(ENTRIES, self.tournament_id)))
 
     def _places(self) -> Places:
         return {(player, number): place for player, number, place in self._ask(PLACES, self.tournament_id)}
 
     def _ask(self, query: str, *given: object) -> list[Any]:
         """On a connection of its own, tried again while PostgreSQL is away."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + AWAY
         while True:
             try:
                 with psycopg.connect(self.site.site.environment["DATABASE_URL"], connect_timeout=3) as connection:
@@ -172,30 +172,39 @@ class Rush:
             time.sleep(TENDING)
 
     def _figures(self, end: dict[str, Any]) -> dict[str, Any]:
-        seats, confirmed, offered = self._seats()
-        waiting = self._ask(WAITING, self.tournament_id)[0][0]
         first, last, joined = end["joined"]
         return {
             "mode": self.wish.mode,
             "players": self.wish.players,
-            "seats": seats,
+            "seats": self.wish.seats,
             "seconds": self.wish.seconds,
             "errors": len(end["failed"]) + end["lost"] + len(end["wrong"]),
             "joined": joined,
             "joins_took_s": round(last - first, 1),
-            "confirmed": confirmed,
-            "oversold": max(0, confirmed + offered - seats),
-            "unsold": seats - confirmed if waiting else 0,
+            **became_of(self.wish.seats, self._entries()),
             "sold_out_s": round(self.sold_out_at - self.opens_at, 1) if self.sold_out_at else None,
             "line_lag_s": end["line_lag_s"],
             "line_spread_s": end["spread_s"],
+            "sockets_behind": end["sockets_behind"],
             "generator_cpu_share": end["generator_cpu_share"],
+            "cpu_s_joining": self._cpu_between("joining", "joined"),
+            "cpu_s_afterwards": self._cpu_between("joined", "sold out"),
             "steps": end["steps"],
             "outcomes": end["outcomes"],
             **({"failed": _most_common(end["failed"])} if end["failed"] else {}),
             **({"wrong": end["wrong"][:3]} if end["wrong"] else {}),
-            **({"strikes": {one.name: _aftermath(one, end) for one in self.struck}} if self.struck else {}),
+            **({"strikes": aftermath(self.struck, end)} if self.struck else {}),
         }
+
+
+def became_of(seats: int, entries: Mapping[str, int]) -> dict[str, int]:
+    """`confirmed`, `oversold` and `unsold` of so many seats, by how many entries there are in each state."""
+    confirmed = entries.get("CONFIRMED", 0)
+    return {
+        "confirmed": confirmed,
+        "oversold": max(0, confirmed + entries.get("OFFERED", 0) - seats),
+        "unsold": max(0, seats - confirmed) if entries.get("WAITING") else 0,
+    }
 
 
 def prepare(site: BenchSite, wish: Wish) -> Rush:
@@ -310,37 +319,5 @@ def _crowd(site: BenchSite) -> Iterator[Crowd]:
         process.wait()
 
 
-def _most_common(failed: list[tuple[float, str]]) -> dict[str, int]:
-    return dict(Counter(what for _at, what in failed).most_common(12))
-
-
-def _aftermath(struck: Struck, end: dict[str, Any]) -> dict[str, Any]:
-    """What a strike cost: requests that failed, also later than ten seconds after it, and how long until all was as before."""
-    failures = [(at - struck.at, what) for at, what in end["failed"] if struck.at <= at < struck.ends]
-    failed = [later for later, what in failures if what != PUT_OFF]
-    looks = [(at - struck.at, *look) for at, *look in end["looks"] if struck.at <= at < struck.ends]
-    back = max((later for later, away, _asked, _answers in looks if away), default=0.0)
-    silence, answered_again = _longest_silence(looks)
-    return {
-        "failed": len(failed),
-        "failed_after_10_s": sum(later > TEN for later in failed),
-        **({"put_off": len(failures) - len(failed)} if len(failures) > len(failed) else {}),
-        "normal_s": round(max([back, answered_again, *failed]), 1),
-        "silent_s": round(silence, 1),
-        "sockets_broken": max((away for _later, away, _asked, _answers in looks), default=0),
-        "sockets_back_s": round(back, 1),
-        "places_compared": len(struck.before),
-        "places_lost": struck.lost,
-    }
-
-
-def _longest_silence(looks: list[tuple[float, int, int, int]]) -> tuple[float, float]:
-    """For how long, and until when, requests were under way and none was answered."""
-    longest = until = 0.0
-    since, seen = 0.0, -1
-    for later, _away, asked, answers in looks:
-        if not asked or answers != seen:
-            since, seen = later, answers
-        elif later - since > longest:
-            longest, until = later - since, later
-    return (longest, until) if longest >= SILENCE else (0.0, 0.0)
+def _most_common(failed: list[tuple[float, float, str]]) -> dict[str, int]:
+    return dict(Counter(what for _sent, _broke, what in failed).most_common(12))

@@ -23,7 +23,6 @@ AT_ONCE = 16
 WARM_UP = 50
 CODE = re.compile(r"^ {4}(\S+)$", re.MULTILINE)
 POLL = 0.05  # seconds between two looks into the mailbox
-LATE = 1_000  # a mail that commits after one with a later id is at most so many behind it
 PATIENCE = 60.0  # seconds until a mail counts as lost
 SignIn = Callable[["Visitor"], Awaitable[load.Answer]]
 
@@ -155,7 +154,7 @@ class Mailbox:
 
     async def __aenter__(self) -> "Mailbox":
         self._connection = await psycopg.AsyncConnection.connect(os.environ["DATABASE_URL"], autocommit=True)
-        self._reading = asyncio.create_task(self._read())
+        self._reading = asyncio.create_task(self._read(await self._newest()))
         return self
 
     async def __aexit__(self, *_error: object) -> None:
@@ -169,22 +168,35 @@ class Mailbox:
 
         Raises:
             TimeoutError: it is not there after PATIENCE
+            psycopg.Error: mails can't be read any more
         """
-        return await asyncio.wait_for(self._mailed(email), PATIENCE)
+        mailed = self._mailed(email)
+        await asyncio.wait((mailed, self._reading), timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        if mailed.done():
+            return mailed.result()
+        if self._reading.done():
+            self._reading.result()
+        raise TimeoutError(f"no code for {email}")
 
     def _mailed(self, email: str) -> "asyncio.Future[str]":
         return self._codes.setdefault(email, asyncio.get_running_loop().create_future())
 
-    async def _read(self) -> None:
-        seen = await self._newest()
+    async def _read(self, seen: int) -> None:
+        """What comes after the mail with the id `seen`."""
+        missing = set[int]()  # up to `seen`: they may be committed later than a later one
         while True:
             rows = await self._connection.execute(
-                'SELECT id, "to", message FROM post_office_email WHERE id > %s ORDER BY id', [seen - LATE]
+                'SELECT id, "to", message FROM post_office_email WHERE id > %s OR id = ANY(%s)', [seen, list(missing)]
             )
-            for seen, email, message in await rows.fetchall():  # noqa: B007  the last one counts
+            mails = await rows.fetchall()
+            for _id, email, message in mails:
                 found, mailed = CODE.search(message), self._mailed(email)
                 if found and not mailed.done():
                     mailed.set_result(found[1])
+            ids = {number for number, _email, _message in mails}
+            newest = max(ids, default=seen)
+            missing = (missing | set(range(seen + 1, newest + 1))) - ids
+            seen = max(seen, newest)
             await asyncio.sleep(POLL)
 
     async def _newest(self) -> int:

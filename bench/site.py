@@ -30,6 +30,9 @@ class BenchSite:
     site: Site
     folder: Path
     _static: bool = field(default=False, init=False)
+    _cpu: dict[tuple[str, int], float] = field(
+        default_factory=dict, init=False
+    )  # seconds by name and pid, as last seen
 
     @property
     def supervisor(self) -> Supervisor:
@@ -73,15 +76,21 @@ class BenchSite:
         return sum(_resident_pages(pid) for pid in pids) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
     def cpu_seconds(self) -> dict[str, float]:
-        """By process, the CPU that it and all that it ever started have used so far, in seconds; Linux only, else empty."""
+        """By process, the CPU that it and all that it ever started have used so far, in seconds; Linux only, else empty.
+
+        Those that ended, and that this name had before, count with what they had used when this was last asked.
+        """
         if not Path("/proc/self/stat").exists():
             return {}
         children = _children()
-        return {
-            child.spec.name: sum(_ticks(pid) for pid in _tree(child.pid, children)) / TICKS
-            for group in self.supervisor.groups
-            for child in group
-        }
+        for child in (child for group in self.supervisor.groups for child in group):
+            key = child.spec.name, child.pid
+            seconds = sum(_ticks(pid) for pid in _tree(child.pid, children)) / TICKS
+            self._cpu[key] = max(self._cpu.get(key, 0.0), seconds)  # less once it has ended
+        used: dict[str, float] = {}
+        for (name, _pid), seconds in self._cpu.items():
+            used[name] = used.get(name, 0.0) + seconds
+        return used
 
     @contextmanager
     def cpu_counted(self, used: dict[str, float]) -> Iterator[None]:
@@ -105,9 +114,12 @@ class BenchSite:
 
     def violations(self) -> list[str]:
         """Every exception to what must be true, once the history is sealed (as beat has it done every 10 s)."""
+        from django.db import connection  # noqa: PLC0415
+
         from reports.invariants import violations  # noqa: PLC0415
         from reports.services import seal_history  # noqa: PLC0415
 
+        connection.close()  # PostgreSQL may have been restarted meanwhile
         say("Asking whether everything is as it must be")
         for _block in range(2):  # the first only notes how far it could see
             seal_history()

@@ -38,7 +38,7 @@ def measure(site: BenchSite, options: Namespace) -> dict[str, Any]:
     make_waiting(tournament, players + leaving)
     site.settle()
     site.start("live", "clock")
-    entries = list(QueueEntry.objects.select_related("player__account").order_by("place"))
+    entries = list(tournament.entries.select_related("player__account").order_by("place"))
     crowd = Crowd(site.site.live_port, site.site.url)
     crowd.pages = [_page(crowd, entry) for entry in entries[leaving:]]
     accounts = [entry.player.account_id for entry in entries[leaving:]]

@@ -10,10 +10,9 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
-from bench.crowd.socket import Socket, hello
+from bench.crowd.socket import BACK_OFF, Socket, hello
 
 BLOCK = 1024
-BACK_OFF = (2, 3, 5, 8, 15, 30)  # seconds at most, as in static/js/socket.js
 AT_ONCE = 500  # sockets that are opening, the first time
 
 

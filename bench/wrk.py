@@ -2,11 +2,14 @@
 
 import json
 import resource
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from vgchub.local.problems import LocalProblemError
 
 THREADS = 1
 
@@ -28,6 +31,12 @@ function done(summary, latency)
     latency:percentile(50), latency:percentile(95), latency:percentile(99)))
 end
 """
+
+
+def refuse_missing() -> None:
+    """Raises LocalProblemError, with how to install it, unless wrk is there."""
+    if shutil.which("wrk") is None:
+        raise LocalProblemError("wrk is missing: `apt-get install wrk` brings it, on macOS `brew install wrk`.")
 
 
 def storm(

@@ -21,6 +21,7 @@ from lottery.drawing import Division
 from lottery.exporting import csv_pieces
 from lottery.models import Draw, DrawFile, LeftOut
 from lottery.queries import divisions_of
+from payments.services import look_at_entries
 from registrations.models import QueueEntry
 from tournaments import models as tournaments
 from tournaments.forms import ReasonForm
@@ -134,6 +135,8 @@ class DrawAdmin(ScopedAdmin):
         draw = self.own_or_404(request, object_id)
 
         def perform(_form: forms.Form) -> str:
+            # Looked at regularly only shortly before the planned time. Sealing is the lottery's, which knows nothing of payments.
+            look_at_entries(tournament_id=draw.tournament_id)
             services.begin_sealing(draw_id=draw.pk, by=request.user)
             return say("The entries are sealed. Their list is published in a moment.")
 

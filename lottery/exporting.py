@@ -1,8 +1,7 @@
 """A draw as a table for those who run the tournament: who took part, what came out, who it is."""
 
-import csv
 from collections.abc import Iterator
-from itertools import chain, islice, tee
+from itertools import chain, tee
 from typing import Any
 
 from django.db.models import QuerySet
@@ -11,21 +10,18 @@ from django.utils.translation import gettext as _
 from lottery.drawing import allocate
 from lottery.models import Draw, DrawEntry, LeftOut
 from lottery.queries import CHUNK, divisions_of, in_order
+from vgchub import tables
 
 COLUMNS = (
     "public_id", "division", "group", "tickets", "key", "rank", "division_place", "outcome", "state", "player", "player_id"
 )  # fmt: skip
 SEALED = ("entry__public_id", "division", "group", "tickets", "key", "rank", "division_rank")
 TODAY = ("entry__state", "entry__player__display_name", "entry__player__player_id")
-LINES = 500
 
 
 def csv_pieces(draw: Draw) -> Iterator[str]:
     """The whole table as CSV, some lines at a time: it takes little memory, however many entered."""
-    writer = csv.writer(_Echo())
-    lines = (writer.writerow([_harmless(cell) for cell in row]) for row in chain([COLUMNS], rows(draw)))
-    while piece := "".join(islice(lines, LINES)):
-        yield piece
+    return tables.csv_pieces(chain([COLUMNS], rows(draw)))
 
 
 def rows(draw: Draw) -> Iterator[tuple[Any, ...]]:
@@ -61,15 +57,3 @@ def _by_pk(found: QuerySet[Any], *fields: str) -> Iterator[Any]:
     while chunk := list(found.filter(pk__gt=last).order_by("pk").values_list("pk", *fields)[:CHUNK]):
         last = chunk[-1][0]
         yield from (row[1:] for row in chunk)
-
-
-def _harmless(cell: Any) -> Any:
-    """A spreadsheet takes what begins so for a formula, and a player chooses the own name."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
-
-
-class _Echo:
-    """A file for the csv module that hands each line back."""
-
-    def write(self, line: str) -> str:
-        return line

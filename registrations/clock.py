@@ -5,26 +5,38 @@ two clocks the same work.
 """
 
 import logging
+import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
-from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connection, transaction
+from django.db import close_old_connections, connection, transaction
+from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
 from registrations.publisher import LinePublisher
+from registrations.rules import TICK
 from registrations.services import beat, lapse_offers, offer_seats
+from vgchub.postgresql.locks import Work, only_one
 
 logger = logging.getLogger(__name__)
 
-TICK_SECONDS = 0.25
 BEAT_SECONDS = 5.0
 AWAY_SECONDS = 1.0
+LEAD_SECONDS = 2.0  # a leading clock that is silent for so long is followed by another
 
-# Keys of the advisory locks: one for the line, one for each tournament (its id as the second number).
-PUBLISH_LOCK, SERVE_LOCK = 1, 2
+# Whether somebody in the line of division `d` can be offered a seat: `QueueEntryQuerySet.offerable`. In the order of the line, so
+# that whatever the planner guesses it is read by an index, and no further than to the first of them.
+OFFERABLE = """(
+    SELECT true FROM registrations_queueentry e
+    JOIN accounts_player p ON p.id = e.player_id JOIN accounts_user u ON u.id = p.account_id
+    WHERE e.division_id = d.id AND e.state = 'WAITING' AND e.place IS NOT NULL
+      AND u.email_verified_at IS NOT NULL AND p.player_id_state <> 'DISPUTED' {and_}
+    ORDER BY e.priority DESC, e.place LIMIT 1)"""
 
-# Tournaments with a free seat and somebody in line, or with an offer whose time is up.
-TO_SERVE = """
+# Tournaments with an offer whose time is up, or with a free seat and somebody who can be offered it. Serving one holds its row
+# alone, and joins wait for that: so it is asked here whether `offer_seats` would offer anything, its pace left aside.
+TO_SERVE = f"""
 SELECT t.id FROM tournaments_tournament t
 WHERE t.published_at <= now() AND t.cancelled_at IS NULL AND t.paused_at IS NULL
   AND (
@@ -33,20 +45,53 @@ WHERE t.published_at <= now() AND t.cancelled_at IS NULL AND t.paused_at IS NULL
               AND (e.checkout_at IS NULL OR e.hold_until <= now()))
     OR (t.offers_end_at > now() AND (t.mode = 'FIRST_COME' OR t.drawn_at <= now()
              - CASE WHEN t.mode = 'LOTTERY' THEN make_interval(mins => t.objection_minutes) ELSE interval '0' END)
-        AND EXISTS (SELECT FROM tournaments_seat s JOIN tournaments_division d ON d.id = s.division_id
-                    WHERE d.tournament_id = t.id
-                      AND NOT EXISTS (SELECT FROM registrations_queueentry e WHERE e.seat_id = s.id)
-                      AND EXISTS (SELECT FROM registrations_queueentry e
-                                  WHERE e.division_id = d.id AND e.state = 'WAITING' AND e.place IS NOT NULL)))
+        AND EXISTS (
+            SELECT FROM tournaments_division d CROSS JOIN LATERAL (
+                SELECT DISTINCT s.reserved_for_id FROM tournaments_seat s
+                WHERE s.division_id = d.id AND NOT EXISTS (SELECT FROM registrations_queueentry e WHERE e.seat_id = s.id)) free
+            WHERE d.tournament_id = t.id
+              AND ({OFFERABLE.format(and_="AND e.group_id = free.reserved_for_id")}
+                   OR ((free.reserved_for_id IS NULL OR (t.releases_reserved AND t.closes_at <= now()))
+                       AND {OFFERABLE.format(and_="")}))))
   )
-"""
+"""  # noqa: S608  a fragment of our own
+
+
+class Lead:
+    """Which of several clocks ticks: the one that said so last in Redis. All others stand by, at the cost of one question a tick.
+
+    It saves work and no more: whatever two clocks do at once, the advisory locks keep apart. Without Redis all of them tick.
+    """
+
+    KEY = "vgchub:clock:leads"
+
+    def __init__(self) -> None:
+        self.name = secrets.token_hex(8).encode()
+
+    def is_ours(self) -> bool:
+        """Whether this clock leads; if nobody does, it does from now on."""
+        lasts = int(LEAD_SECONDS * 1000)
+        try:
+            leader = get_redis_connection("default").set(self.KEY, self.name, nx=True, get=True, px=lasts)
+            if leader == self.name:
+                get_redis_connection("default").pexpire(self.KEY, lasts)
+        except RedisError:
+            return True
+        return leader in (None, self.name)
+
+    def pass_on(self) -> None:
+        """Whoever stands by need not wait until we are missed."""
+        with suppress(RedisError):
+            if self.is_ours():
+                get_redis_connection("default").delete(self.KEY)
 
 
 class Clock:
-    """Ticks until `stopping` says so."""
+    """Ticks until `stopping` says so, while it leads."""
 
     def __init__(self) -> None:
         self.stopping = False
+        self.lead = Lead()
         self.publisher = LinePublisher()
         self.led_publishing = False
         self.beat_at = -BEAT_SECONDS
@@ -55,13 +100,18 @@ class Clock:
         while not self.stopping:
             began = time.monotonic()
             try:
-                self.tick()
-            except DatabaseError:
-                logger.exception("The database is away; the clock tries again")
+                if self.lead.is_ours():
+                    self.tick()
+                else:
+                    self.led_publishing = False
+            except Exception:
+                # The database is away, or something is wrong for all. A clock that ended would only be started into the same.
+                logger.exception("The clock could not tick; it tries again")
                 time.sleep(AWAY_SECONDS)
             finally:
                 close_old_connections()
-            time.sleep(max(0.0, TICK_SECONDS - (time.monotonic() - began)))
+            time.sleep(max(0.0, TICK.total_seconds() - (time.monotonic() - began)))
+        self.lead.pass_on()
 
     def tick(self) -> None:
         self._beat()
@@ -79,17 +129,17 @@ class Clock:
 
     def _serve(self, tournament_id: int) -> None:
         try:
-            _while_leading(SERVE_LOCK, tournament_id, lambda: serve(tournament_id))
-        except (OperationalError, InterfaceError):
-            raise  # the database is away for all
+            _while_leading(Work.SERVE_TOURNAMENT, tournament_id, lambda: serve(tournament_id))
         except Exception:
+            if not connection.is_usable():
+                raise  # the database is away for all
             # One tournament's trouble is not the others'; this one is tried again in the next tick.
             logger.exception("Tournament %s can't be served", tournament_id)
 
     def _publish(self) -> None:
         led = False
         try:
-            led = _while_leading(PUBLISH_LOCK, 0, self._publish_moves)
+            led = _while_leading(Work.PUBLISH_LINES, 0, self._publish_moves)
         except RedisError:
             logger.warning("Redis is away; the line is published once it is back")
         finally:
@@ -115,12 +165,10 @@ def serve(tournament_id: int) -> None:
     offer_seats(tournament_id=tournament_id)
 
 
-def _while_leading(kind: int, key: int, work: Callable[[], object]) -> bool:
-    """Do the work in one transaction under an advisory try-lock; returns False if another clock has it."""
+def _while_leading(work: Work, key: int, act: Callable[[], object]) -> bool:
+    """Do the work in one transaction; returns False if another clock is at it."""
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [kind, key])
-            if not cursor.fetchone()[0]:
-                return False
-        work()
+        if not only_one(work, key):
+            return False
+        act()
     return True

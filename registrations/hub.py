@@ -14,6 +14,7 @@ from typing import Any
 from django.conf import settings
 from redis import asyncio as aioredis
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from registrations.passes import Pass
 from registrations.publisher import line_key, moved_text
@@ -23,6 +24,7 @@ from vgchub.live_worker import Encoded, Write, encoded
 logger = logging.getLogger(__name__)
 
 RECONNECT_SECONDS = 1.0
+SILENT_SECONDS = 3.0  # after so long Redis is asked whether it is there, and given as long for each answer
 WRITTEN_AT_ONCE = 500  # sockets, before others get their turn
 
 
@@ -100,22 +102,30 @@ class Hub:
                 del self.accounts[account_id]
 
     async def _listen(self) -> None:
-        """For ever; after Redis was away, everything is subscribed to again, and every socket greeted anew."""
-        self.redis = aioredis.Redis.from_url(settings.REDIS_URL, socket_timeout=None)
+        """For ever; after any break, be it that Redis was away, all is subscribed to again, and every socket greeted anew."""
         while True:
             try:
-                async with self.redis.pubsub() as pubsub:
+                # All connections are new ones: after a host vanished, those that were idle are as dead as the one that showed it.
+                async with (
+                    aioredis.Redis.from_url(settings.REDIS_URL, socket_timeout=SILENT_SECONDS) as self.redis,
+                    self.redis.pubsub() as pubsub,
+                ):
                     await pubsub.subscribe(accounts_channel())
                     self.pubsub = pubsub  # from here on, new rooms subscribe themselves
                     await pubsub.subscribe(*map(tournament_channel, self.rooms))
-                    async for message in pubsub.listen():
-                        await self._hear(message)
+                    while True:
+                        await self._hear(await _next_message(pubsub))
             except (RedisError, OSError):
                 logger.warning("Redis is away; the sockets wait")
+            except Exception:
+                # Sockets that stay open and hear nothing are worse than none: their pages ask for nothing either.
+                logger.exception("The sockets could not be told something; they are greeted anew")
             self.pubsub = None
             await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _hear(self, message: dict[str, Any]) -> None:
+        if message["type"] == "pong":
+            return
         channel = message["channel"].decode()
         if channel == accounts_channel():
             if message["type"] == "message":
@@ -157,6 +167,21 @@ class Hub:
             socket.write(for_all)
             if count % WRITTEN_AT_ONCE == 0:
                 await asyncio.sleep(0)
+
+
+async def _next_message(pubsub: aioredis.client.PubSub) -> dict[str, Any]:
+    """What Redis says next. While it says nothing it is asked whether it is there: a host that vanished closes no connection.
+
+    Raises:
+        RedisTimeoutError: it says nothing to that either
+    """
+    message: dict[str, Any] | None = await pubsub.get_message(timeout=SILENT_SECONDS)
+    if message is None:
+        await pubsub.ping()
+        message = await pubsub.get_message(timeout=SILENT_SECONDS)
+    if message is None:
+        raise RedisTimeoutError("Redis does not answer")
+    return message
 
 
 hub = Hub()

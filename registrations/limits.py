@@ -8,7 +8,9 @@ from accounts.models import Player
 from tournaments.queries import EntryRules
 from vgchub.limits import Limit, TooManyRequestsError, Turns, take
 
-# However much a tournament lets in a minute, accounts that are not verified don't send it at once.
+# However much a tournament lets in a minute, accounts that are not verified don't send it at once. No organizer can raise this:
+# such accounts cost nothing to make, so it guards the whole site, and a code by e-mail takes a person out of it. It is felt
+# only where more than 20 a minute are let in from one address; the admin says so beside that field.
 BURST, BURST_SECONDS = 20, 10
 
 

@@ -2,12 +2,13 @@
 
 import secrets
 from datetime import datetime
+from typing import Any
 
 import pghistory
 import pgtrigger
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
@@ -204,6 +205,12 @@ class QueueEntry(models.Model):
                 condition=Q(state=State.WAITING),
                 name="queueentry_line",
             ),
+            # A group's part of it, for the seats that are reserved for it.
+            models.Index(
+                fields=["division", "group", "-priority", "place"],
+                condition=Q(state=State.WAITING, group__isnull=False),
+                name="queueentry_line_of_group",
+            ),
             models.Index(fields=["offer_expires_at"], condition=Q(state=State.OFFERED), name="queueentry_offers_due"),
             models.Index(
                 fields=["tournament", "offered_at"],
@@ -269,6 +276,11 @@ class QueueEntry(models.Model):
         return self.state in LIVE
 
     @property
+    def is_free(self) -> bool:
+        """Nothing is to be paid for its seat."""
+        return self.tournament.is_free or self.waived_by_id is not None
+
+    @property
     def state_in_words(self) -> str:
         return str(STATE_WORDS[State(self.state)])
 
@@ -285,7 +297,7 @@ BULK_KINDS = ("CLOSED", "SEALED", "LEFT_OUT", "DRAWN", "DRAW_VOID")
 class Notice(models.Model):
     """A mail that is due, written with the change that it tells of; a worker renders and queues it once.
 
-    `offer_number` says of which offer or, in a mail about a draw, of which of the tournament's draws.
+    `offer_number` says of which offer; in a mail about a draw, of which of the tournament's draws; about a refund, of which refund.
     """
 
     class Kind(models.TextChoices):
@@ -303,12 +315,22 @@ class Notice(models.Model):
         LEFT_OUT = "LEFT_OUT", _("not in the draw")
         DRAWN = "DRAWN", _("drawn")
         DRAW_VOID = "DRAW_VOID", _("the draw is void")
+        WON = "WON", _("a seat is offered, and a card on file will be charged")
+        ACTION = "ACTION", _("the payment needs the player")
+        REFUNDED = "REFUNDED", _("money went back")
 
     entry = models.ForeignKey(QueueEntry, models.CASCADE, related_name="notices", db_index=False)
     kind = models.CharField(max_length=9, choices=Kind)
     offer_number = models.BigIntegerField(default=0)
     due_at = models.DateTimeField()
     mailed_at = models.DateTimeField(null=True, blank=True)
+    # What the mail says beyond how the entry stands, such as an amount: only apps above this one know of it.
+    facts: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(
+        default=dict, db_default=Value({}, models.JSONField())
+    )
+    # How often it could not be made, and why not; from NOTICE_TRIES on it is left to whoever looks.
+    attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
+    problem = models.TextField(blank=True, db_default="")
 
     class Meta:
         constraints = [
@@ -325,6 +347,7 @@ class Notice(models.Model):
                 condition=Q(mailed_at=None, kind__in=BULK_KINDS),
                 name="notice_bulk_due",
             ),
+            models.Index(fields=["id"], condition=Q(mailed_at=None, attempts__gt=0), name="notice_tried"),
         ]
 
     def __str__(self) -> str:

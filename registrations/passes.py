@@ -5,10 +5,8 @@ from dataclasses import dataclass
 
 from django.core import signing
 
-from registrations.line import block_of
 from registrations.models import QueueEntry
-from registrations.publisher import block_field
-from registrations.rules import State
+from registrations.publisher import field_of
 
 SALT = "vgchub.live"
 MAX_AGE_SECONDS = 24 * 3600
@@ -25,11 +23,7 @@ class Pass:
 
 def issue(tournament_id: int, account_id: int | None, entries: Iterable[QueueEntry]) -> str:
     """A text for the socket's address; without an account it lets anybody see the public counters."""
-    blocks = [
-        block_field(entry.division_id, entry.priority, block_of(entry.place))
-        for entry in entries
-        if entry.state == State.WAITING and entry.place is not None
-    ]
+    blocks = [field for entry in entries if (field := field_of(entry))]
     return signing.dumps([tournament_id, account_id, blocks], salt=SALT, compress=True)
 
 

@@ -14,20 +14,24 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection
+import redis
+from django.db import connection, transaction
 from django.db.models import Q
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
 from registrations import queries
-from registrations.line import Flow, Lane, Line, expected_seats, pack, unpack
+from registrations.line import Flow, Lane, Line, block_of, expected_seats, pack, unpack
+from registrations.models import QueueEntry
+from registrations.rules import State
 from tournaments.models import Tournament
 from tournaments.queries import database_now
 from vgchub import live
 
 logger = logging.getLogger(__name__)
 
-# Events become visible in the order of their commits, not of their numbers: so long they are looked for.
+# Events become visible in the order of their commits, not of their numbers: so long they are looked for at least, and then until
+# every transaction is over that may have written one.
 IN_FLIGHT_SECONDS = 10
 # Who begins to follow the events may miss none that is in flight: it has one of so many last numbers.
 IN_FLIGHT_EVENTS = 10_000
@@ -56,6 +60,13 @@ def block_field(division_id: int, priority: int, block: int) -> str:
     return f"{division_id}:{priority}:{block}"
 
 
+def field_of(entry: QueueEntry) -> str:
+    """The field of the block that an entry stands in; "" for one that stands in no line."""
+    if entry.state != State.WAITING or entry.place is None:
+        return ""
+    return block_field(entry.division_id, entry.priority, block_of(entry.place))
+
+
 # Both count events by what they touched: (tournament, block, whether all of its blocks may have changed). A change without a place
 # may have taken it away: a draw was declared void.
 OF_ENTRIES = """
@@ -69,18 +80,22 @@ WHERE pgh_id > %(since)s GROUP BY 1, 2, 3, 4
 """
 
 
+# Whether a transaction is running whose id is below that one, which has to be over itself.
+STILL_OPEN = "SELECT EXISTS (SELECT FROM pg_snapshot_xip(pg_current_snapshot()) xid WHERE xid < %s::text::xid8)"
+
+
 class Events:
     """Says what the events touched that became visible since the last look, each of them once.
 
     Those up to `mark` (older ones) and those after it are counted apart, and looked at again for as long as one may still be in
-    flight: a count that changed is something new.
+    flight: a count that changed is something new. Whoever had drawn an event's number up to the mark had its transaction id before,
+    so below `open_below`, which is drawn after the mark was read (docs/adr/0013).
     """
 
     def __init__(self, table: str, sql: str) -> None:
         self.table, self.sql = table, sql
         self.since: int | None = None
-        self.mark = 0
-        self.marked_at = 0.0
+        self.mark, self.marked_at, self.open_below = 0, 0.0, ""
         self.counts: dict[tuple[Any, ...], int] = {}
 
     def touched(self) -> list[tuple[int, int | None, bool]]:
@@ -88,20 +103,41 @@ class Events:
         with connection.cursor() as cursor:
             if self.since is None:
                 cursor.execute(f"SELECT coalesce(max(pgh_id), 0) FROM {self.table}")  # noqa: S608  a constant
-                self.mark = cursor.fetchone()[0]
-                self.since, self.marked_at = self.mark - IN_FLIGHT_EVENTS, time.monotonic()
+                last = cursor.fetchone()[0]
+                self.since = last - IN_FLIGHT_EVENTS
+                self._set_mark(last)
+            # Asked before the events are: who commits in between is seen among them.
+            is_over = self._none_in_flight()
             cursor.execute(self.sql, {"since": self.since, "mark": self.mark})
             rows = cursor.fetchall()
         counts = {(*what, newer): count for *what, newer, count, _last in rows}
         new = {key[:3] for key, count in counts.items() if self.counts.get(key) != count}
         self.counts = counts
-        if time.monotonic() - self.marked_at > IN_FLIGHT_SECONDS:
+        if is_over:
             self._move_on(max((last for *_what, last in rows), default=self.mark))
         return list(new)
 
+    def _none_in_flight(self) -> bool:
+        """Whether no number up to the mark can become visible any more, or only one that is left to the next rebuilding."""
+        age = time.monotonic() - self.marked_at
+        if age <= IN_FLIGHT_SECONDS:
+            return False
+        if age > REBUILD_SECONDS:
+            return True
+        with connection.cursor() as cursor:
+            cursor.execute(STILL_OPEN, [self.open_below])
+            return not cursor.fetchone()[0]
+
     def _move_on(self, last: int) -> None:
-        self.since, self.mark, self.marked_at = self.mark, max(last, self.mark), time.monotonic()
+        self.since = self.mark
+        self._set_mark(max(last, self.mark))
         self.counts = {(*what, False): count for (*what, newer), count in self.counts.items() if newer}
+
+    def _set_mark(self, last: int) -> None:
+        self.mark, self.marked_at = last, time.monotonic()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_current_xact_id()::text")
+            self.open_below = cursor.fetchone()[0]
 
 
 @dataclass
@@ -112,7 +148,7 @@ class Followed:
     head: str = ""
     said: tuple[object, ...] = ()  # of the tournament's own row
     pending: Blocks | None = None  # what was touched since; None is nothing
-    published_at: float = 0.0  # monotonic times
+    published_at: float = float("-inf")  # monotonic times, which begin with the machine
     recount_at: float = 0.0
 
 
@@ -138,7 +174,7 @@ class LinePublisher:
         there = stored([tournament.pk for tournament in tournaments])
         self.followed = {t.pk: self.followed[t.pk] for t in tournaments if t.pk in self.followed}
         return sum(
-            self._publish(tournament, touched.get(tournament.pk), now, there=tournament.pk in there)
+            self._publish_apart(tournament, touched.get(tournament.pk), now, there=tournament.pk in there)
             for tournament in tournaments
         )
 
@@ -162,6 +198,20 @@ class LinePublisher:
             touched |= dict.fromkeys(self.followed, EVERYTHING)
         return touched
 
+    def _publish_apart(self, tournament: Tournament, blocks: Blocks | None, now: datetime, *, there: bool) -> bool:
+        """What goes wrong with one line holds no other up, unless the database or Redis is away for all."""
+        try:
+            return self._publish(tournament, blocks, now, there=there)
+        except (redis.ConnectionError, redis.TimeoutError):
+            raise
+        except Exception:
+            if not connection.is_usable():
+                raise
+            logger.exception("The line of tournament %s can't be published", tournament.pk)
+            # What is in memory may not be what was published: the next tick begins with that, and with all of the line.
+            self.followed.pop(tournament.pk, None)
+            return False
+
     def _publish(self, tournament: Tournament, blocks: Blocks | None, now: datetime, *, there: bool) -> bool:
         """Publish the tournament's line if it moved. `blocks` is None where nothing happened; `there` is whether Redis has it."""
         followed = self.followed.get(tournament.pk)
@@ -176,8 +226,9 @@ class LinePublisher:
             return False
         if moment < followed.published_at + self.pause:
             return False
-        touched = _read_blocks(followed.line, tournament, followed.pending or set())
-        numbers = _numbers(tournament, followed.line, now)
+        with transaction.atomic():  # a savepoint of the clock's transaction: an error in here leaves that usable
+            touched = _read_blocks(followed.line, tournament, followed.pending or set())
+            numbers = _numbers(tournament, followed.line, now)
         paced = any(division["offers_in_window"] for division in numbers["divisions"].values())
         followed.recount_at = moment + PACE_SECONDS if paced else float("inf")
         followed.said, followed.pending = said, None

@@ -43,7 +43,9 @@ TRANSITIONS = (
     *((state, State.REJECTED) for state in LIVE),
 )
 
+TICK = timedelta(milliseconds=250)  # how often the clock looks whether something is due
 CARD_RETRY_MINUTES = 10
+NOTICE_TRIES = 6  # of a mail that can't be made, ten minutes apart; then somebody has to look
 NIGHT_BEGINS, NIGHT_ENDS = time(22), time(8)
 
 

@@ -113,7 +113,7 @@ def standing_still(
         case State.WAITING:
             return _before_the_draw(entry, zone, chance, now)
         case State.OFFERED:
-            return _offered(entry, zone)
+            return _offered(entry, zone, now)
         case State.CONFIRMED:
             return _("You're in. %(division)s, seat %(seat)s.") % _names(entry)
         case State.PASSED:
@@ -189,9 +189,9 @@ def drawn(entry: QueueEntry, place: int, seats: int, now: datetime) -> str:
     return f"{drew(entry.division.name, place, seats)} {offers_start(entry.tournament, now)}".strip()
 
 
-def _offered(entry: QueueEntry, zone: ZoneInfo) -> str:
+def _offered(entry: QueueEntry, zone: ZoneInfo, now: datetime) -> str:
     assert entry.offer_expires_at is not None  # noqa: S101  the database's own rule
-    until = f"{entry.offer_expires_at.astimezone(zone):%H:%M:%S} ({words.zone_name(zone)})"
+    until = f"{words.deadline(entry.offer_expires_at, zone, now=now)} ({words.zone_name(zone)})"
     if entry.checkout_at:
         return _("Finish paying until %(until)s. If the card fails you get more time.") % {"until": until}
     return _("A %(division)s seat is yours until %(until)s.") % {**_names(entry), "until": until}

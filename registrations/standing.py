@@ -8,9 +8,9 @@ from typing import Any
 from django.utils import timezone
 
 from registrations import queries, sentences
-from registrations.line import BLOCK, Expected, block_of, chance_of_seat, minutes_to_wait, position, unpack
+from registrations.line import BLOCK, Expected, chance_of_seat, minutes_to_wait, position, unpack
 from registrations.models import QueueEntry
-from registrations.publisher import LineStore, block_field, head_of
+from registrations.publisher import LineStore, field_of, head_of
 from registrations.rules import State
 from tournaments.models import Tournament
 
@@ -65,9 +65,8 @@ class Standing:
 
     @property
     def field(self) -> str:
-        """The name of its block in the published line, or "" without a place."""
-        entry = self.entry
-        return "" if entry.place is None else block_field(entry.division_id, entry.priority, block_of(entry.place))
+        """The name of its block in the published line, or "" where it stands in none."""
+        return field_of(self.entry)
 
 
 def standings(
@@ -77,12 +76,7 @@ def standings(
 
     `drawing` has what the draw says, by entry id.
     """
-    fields = [
-        block_field(e.division_id, e.priority, block_of(e.place))
-        for e in entries
-        if e.state == State.WAITING and e.place is not None
-    ]
-    head, blocks = LineStore(tournament.pk).read(fields)
+    head, blocks = LineStore(tournament.pk).read([field for entry in entries if (field := field_of(entry))])
     head = head or head_of(tournament)
     nothing = InDraw()
     return [_standing(entry, head, blocks, (drawing or {}).get(entry.pk, nothing)) for entry in entries], head
@@ -99,7 +93,7 @@ def _standing(entry: QueueEntry, head: dict[str, Any], blocks: dict[str, str], d
             entry, seats=division.seats, sold_out_at=division.sold_out_at, chance=drawn.chance, now=timezone.now()
         )
         return Standing(entry, division, None, None, None, drawn.left_out or still, "")
-    block = blocks.get(block_field(entry.division_id, entry.priority, block_of(entry.place)), "")
+    block = blocks.get(field_of(entry), "")
     own = position(lanes, unpack(block), entry.priority, entry.place) if _in_block(block, entry.place) else None
     own = own or queries.queue_position(entry) or 1
     chance = chance_of_seat(own, Expected(division.mean, division.deviation))

@@ -5,20 +5,33 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 from icalendar import Calendar, Event
 
 from registrations.models import QueueEntry
 from registrations.rules import State
-from registrations.services import OfferOverError, own_entry
+from registrations.services import own_entry
 from tournaments.queries import database_now
+from vgchub.errors import RefusedError
 from vgchub.pages import absolute
+
+
+class NoTicketError(RefusedError):
+    code = "no_ticket"
+
+    def __init__(self, entry: QueueEntry) -> None:
+        super().__init__(
+            _("There is no ticket, because this entry has no confirmed seat."),
+            remedy=_("The entry's page shows where it stands, and what happened."),
+            url=entry.get_absolute_url(),
+        )
 
 
 def _confirmed(request: HttpRequest, public_id: str) -> QueueEntry:
     entry = own_entry(request.user, public_id)  # type: ignore[arg-type]
     if entry.state != State.CONFIRMED:
-        raise OfferOverError(entry.state)
+        raise NoTicketError(entry)
     return entry
 
 

@@ -16,6 +16,7 @@ from django_htmx.middleware import HtmxDetails
 
 from accounts.models import User
 from lottery.chances import in_draw
+from payments.views.receipts import has_receipt
 from registrations import passes, queries, sentences, services
 from registrations.forms import JoinForm
 from registrations.models import QueueEntry
@@ -114,7 +115,13 @@ def entry(request: SignedInRequest, public_id: str) -> HttpResponse:
     return render(
         request,
         "registrations/entry.html",
-        {"entry": own, "tournament": own.tournament, "moments": timeline(own), "now": database_now()},
+        {
+            "entry": own,
+            "tournament": own.tournament,
+            "moments": timeline(own),
+            "has_receipt": has_receipt(own),
+            "now": database_now(),
+        },
     )
 
 

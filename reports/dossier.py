@@ -71,7 +71,8 @@ def dossier(entry: QueueEntry) -> Dossier:
         offers=offers,
         mails=[_mail(notice, times) for notice in Notice.objects.filter(entry=entry).order_by("-due_at", "-pk")],
         payments=[
-            _payment(payment, times) for payment in Payment.objects.filter(entry=entry).prefetch_related("refunds")
+            _payment(payment, times)
+            for payment in Payment.objects.filter(entry=entry).prefetch_related("refunds", "disputes")
         ],
         moments=staff_timeline(entry),
     )
@@ -260,11 +261,23 @@ def _mail(notice: Notice, times: _Times) -> list[str]:
 
 
 def _payment(payment: Payment, times: _Times) -> list[str]:
-    back = sum(refund.amount_minor for refund in payment.refunds.all() if refund.state != refund.State.FAILED)
+    refunds = payment.refunds.all()
+    back = sum(one.settled_minor if one.state == one.State.FAILED else one.amount_minor for one in refunds)
     return [
         words.money(payment.amount_minor, payment.currency),
         payment.state,
         times(payment.created_at),
         words.money(back, payment.currency) if back else "",
-        payment.failure_message or payment.release_reason,
+        _of_payment(payment),
     ]
+
+
+def _of_payment(payment: Payment) -> str:
+    """Why it failed or was given up, and how its disputes stand."""
+    said = [payment.failure_message or payment.release_reason]
+    for dispute in payment.disputes.all():
+        amount = words.money(dispute.amount_minor, dispute.currency)
+        said.append(
+            _("%(amount)s disputed: %(status)s") % {"amount": amount, "status": dispute.status.replace("_", " ")}
+        )
+    return "; ".join(part for part in said if part)

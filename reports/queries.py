@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from lottery.models import Draw, DrawEntry, LeftOut
-from payments.models import Payment, Refund
+from payments.models import Dispute, Payment, Refund
 from registrations.models import QueueEntry
 from registrations.rules import State
 from reports import sentences
@@ -90,6 +90,9 @@ def _money(entry: QueueEntry, *, everything: bool) -> Iterator[tuple[datetime, i
         for refund in Refund.objects.filter(payment=payment):
             for before, row in _steps(Refund, pgh_obj_id=refund.pk):
                 yield from _at(row, THIRD, sentences.of_refund(before, row, payment.currency))
+        for dispute in Dispute.objects.filter(payment=payment):
+            for before, row in _steps(Dispute, pgh_obj_id=dispute.pk):
+                yield from _at(row, SECOND, sentences.of_dispute(before, row))
 
 
 def _at(row: Row, rank: int, words: Words | None) -> list[tuple[datetime, int, int, Words, Row]]:

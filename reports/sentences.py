@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from lottery.models import Draw
-from payments.rules import RefundState
+from payments.rules import CHARGEBACK_OPEN, INQUIRY_OPEN, RefundState
 from payments.rules import State as Paid
 from registrations.rules import State
 from vgchub import words
@@ -49,7 +49,7 @@ class Names:
         }
 
     def time(self, when: datetime) -> str:
-        return words.day_and_time(when.replace(microsecond=0), self.zone, now=self.now)
+        return words.moment(when.replace(microsecond=0), self.zone, now=self.now)
 
 
 # --- The entry --------------------------------------------------------------------------------------------------
@@ -189,7 +189,7 @@ def _deadline(before: Row, row: Row, names: Names) -> Words | None:
             return Words("time", _("After the pause the offer lasts until %(until)s.") % facts, _reason(row))
         case "beat":
             return Words("time", _("The site was away for a while; in return the offer lasts until %(until)s.") % facts)
-        case "extend_for_retry" | "record_decline":
+        case "extend_for_retry" | "extend_for_bank" | "record_decline":
             return Words("time", _("There is more time to pay: until %(until)s.") % facts)
     return Words("time", _("The offer now lasts until %(until)s.") % facts, _reason(row))
 
@@ -303,19 +303,44 @@ def _paid(row: Row, facts: Mapping[str, str]) -> Words | None:
 def of_refund(before: Row | None, row: Row, currency: str) -> Words | None:
     facts = {"amount": words.money(row["amount_minor"], currency)}
     if before is None:
-        return Words("money", _("%(amount)s goes back.") % facts, row["reason"])
+        stays = _context(row).get("service") == "refund_part"
+        text = _("%(amount)s goes back, and the seat stays.") if stays else _("%(amount)s goes back.")
+        return Words("money", text % facts, row["reason"])
+    if row["settled_at"] != before["settled_at"]:
+        settled = {"amount": words.money(row["settled_minor"], currency)}
+        return Words("money", _("%(amount)s was given back another way.") % settled, _reason(row))
     if before["state"] == row["state"]:
         return None
-    match row["state"]:
-        case RefundState.SUCCEEDED:
-            return Words("money", _("%(amount)s was refunded.") % facts)
-        case RefundState.FAILED:
-            return Words(
-                "trouble",
-                _("The refund of %(amount)s did not arrive.") % facts,
-                _("The bank did not accept it; staff have to look into it."),
-            )
-    return None
+    if row["state"] == RefundState.SUCCEEDED:
+        return Words("money", _("%(amount)s was refunded.") % facts)
+    return _not_refunded(row, facts) if row["state"] == RefundState.FAILED else None
+
+
+def _not_refunded(row: Row, facts: Mapping[str, str]) -> Words:
+    if row["failure_code"] == "disputed":
+        return Words("money", _("%(amount)s is not refunded.") % facts, row["failure_message"])
+    return Words(
+        "trouble",
+        _("The refund of %(amount)s did not arrive.") % facts,
+        _("The bank did not accept it; staff have to look into it."),
+    )
+
+
+def of_dispute(before: Row | None, row: Row) -> Words | None:
+    facts = {"amount": words.money(row["amount_minor"], row["currency"])}
+    why = _("The reason given is: %(reason)s.") % {"reason": row["reason"].replace("_", " ")}
+    if before is not None and before["status"] == row["status"]:
+        return None
+    if row["status"] in CHARGEBACK_OPEN and (before is None or before["status"] not in CHARGEBACK_OPEN):
+        return Words("trouble", _("The bank disputes %(amount)s and took it back; refunds wait.") % facts, why)
+    if before is None and row["status"] in INQUIRY_OPEN:
+        return Words("trouble", _("The bank asks about %(amount)s; refunds wait for the answer.") % facts, why)
+    match row["status"]:
+        case "lost":
+            return Words("money", _("The dispute is lost: the bank keeps %(amount)s.") % facts)
+        case "won" | "warning_closed" | "prevented":
+            return Words("money", _("The dispute about %(amount)s is over; refunds go on.") % facts)
+    return Words("info", _("The dispute about %(amount)s was answered; the bank decides.") % facts)
 
 
 def _context(row: Row) -> Mapping[str, Any]:

@@ -1,7 +1,10 @@
 """Sealing history, and watching what must be true."""
 
 import logging
+from dataclasses import dataclass
+from datetime import datetime
 
+from django.core.cache import cache
 from django.db import connection, transaction
 from psycopg.sql import SQL, Identifier, Literal
 
@@ -13,6 +16,7 @@ from tournaments.queries import database_now
 logger = logging.getLogger(__name__)
 
 MOST_LOGGED = 50
+LAST_LOOK = "invariants:last_look"
 SEALING = 7_301_220  # advisory lock: one sealer at a time
 
 
@@ -47,7 +51,22 @@ def watch_invariants() -> int:
         logger.error(
             "%d more exceptions to invariants: manage.py check_invariants names them", len(found) - MOST_LOGGED
         )
+    cache.set(LAST_LOOK, Look(len(found), database_now()), timeout=None)
     return len(found)
+
+
+@dataclass(frozen=True)
+class Look:
+    """How many exceptions to what must be true were found, and when."""
+
+    broken: int
+    at: datetime
+
+
+def last_look() -> Look | None:
+    """What `watch_invariants` found last, as far as the cache remembers."""
+    look: Look | None = cache.get(LAST_LOOK)
+    return look
 
 
 def _only_sealer() -> bool:

@@ -1,7 +1,10 @@
-"""Addresses of what staff and organizers read about an entry."""
+"""Addresses of what staff, organizers and Prometheus read."""
 
 from django.urls import path
 
 from reports import views
 
-urlpatterns = [path("staff/e/<str:public_id>/", views.entry_staff, name="entry_staff")]
+urlpatterns = [
+    path("staff/e/<str:public_id>/", views.entry_staff, name="entry_staff"),
+    path("metrics", views.metrics, name="metrics"),
+]

@@ -30,7 +30,7 @@ def add(context: Context, intent: Json, method: Json, decline: Decline | None) -
         customer=intent["customer"],
         description=intent["description"],
         metadata=intent["metadata"],
-        outcome=radar.outcome(methods.behaviour_of(method), decline),
+        outcome=radar.outcome(context, methods.behaviour_of(method), decline),
         paid=decline is None,
         payment_intent=intent["id"],
         payment_method=method["id"],

@@ -26,6 +26,7 @@ def routes(workshop: Workshop) -> list[Route]:
         ("DELETE", "/_control/declines", banks.clear_declines),
         ("POST", "/_control/disputes", banks.dispute),
         ("POST", "/_control/fraud_warnings", banks.warn),
+        ("POST", "/_control/radar", set_radar),
         ("POST", "/_control/refunds", banks.end_refund),
         ("POST", "/_control/rates", set_rate),
         ("DELETE", "/_control/rates", clear_rates),
@@ -78,6 +79,7 @@ def state(workshop: Workshop) -> Json:
         "faults": workshop.faults.as_json(),
         "rates": workshop.rates.limits,
         "misbehave": store.setting("misbehave", {}),
+        "radar": store.setting("radar", {}),
         "declines": store.setting("declines", []),
         "objects": store.kinds(),
         "deliveries": [dict(row) for row in deliveries],
@@ -113,6 +115,11 @@ def add_fault(workshop: Workshop, given: Json) -> None:
 
 def clear_faults(workshop: Workshop, _given: Json) -> None:
     workshop.faults.clear()
+
+
+def set_radar(workshop: Workshop, given: Json) -> None:
+    """`scores`: whether charges have a risk score beside their level, as with Radar for Fraud Teams."""
+    workshop.store.set_setting("radar", {"scores": bool(given["scores"])})
 
 
 def set_rate(workshop: Workshop, given: Json) -> None:

@@ -13,6 +13,7 @@ from simulator.store import Json, new_id, public
 
 INQUIRY_OPEN = ("warning_needs_response", "warning_under_review")
 CHARGEBACK_OPEN = ("needs_response", "under_review")
+MONEY_GONE = (*CHARGEBACK_OPEN, "lost")
 CLOSED = ("won", "lost", "warning_closed", "prevented")
 AWAITING = ("needs_response", "warning_needs_response")
 NETWORK_CODES = {
@@ -30,7 +31,7 @@ def begin(context: Context, charge: Json, *, reason: str, inquiry: bool, amount:
     """Dispute what is left of a captured charge, or `amount` of it."""
     left = charge["amount"] - charge["amount_refunded"] if charge["captured"] else 0
     disputed = left if amount is None else amount
-    if not 0 < disputed <= left or forbid_refund(context, charge):
+    if not 0 < disputed <= left or _is_disputed(context, charge, (*INQUIRY_OPEN, *MONEY_GONE)):
         raise ValueError(f"{charge['id']} has no {disputed} to dispute, or is disputed already")
     dispute = shapes.new(
         shapes.DISPUTE,
@@ -133,8 +134,12 @@ def run_out(context: Context, dispute: Json) -> None:
 
 def forbid_refund(context: Context, charge: Json) -> bool:
     """Whether the money went, or may go, back by a chargeback: then it can't be refunded too."""
-    gone = (*CHARGEBACK_OPEN, "lost")
-    return bool(charge["disputed"] and context.store.select("dispute", {"charge": charge["id"], "status in": gone}))
+    return _is_disputed(context, charge, MONEY_GONE)
+
+
+def _is_disputed(context: Context, charge: Json, statuses: tuple[str, ...]) -> bool:
+    asked = {"charge": charge["id"], "status in": statuses}
+    return bool(charge["disputed"] and context.store.select("dispute", asked))
 
 
 def end_inquiries(context: Context, charge: Json) -> None:

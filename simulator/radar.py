@@ -21,9 +21,11 @@ URL = "/v1/radar/early_fraud_warnings"
 KIND = "radar.early_fraud_warning"
 
 
-def outcome(card: TestCard, decline: Decline | None) -> Json:
-    """Why a charge went as it did, for the seller."""
+def outcome(context: Context, card: TestCard, decline: Decline | None) -> Json:
+    """Why a charge went as it did, for the seller. Without Radar for Fraud Teams there is a level and no score."""
     shown = shapes.new(shapes.OUTCOME, risk_level=card.risk, risk_score=SCORES[card.risk])
+    if not context.store.setting("radar", {}).get("scores", True):
+        del shown["risk_score"]
     if decline is None:
         return shown
     if decline.blocked:

@@ -20,8 +20,11 @@ from vgchub import limits
 
 STAGE = pytest.StashKey[Stage]()
 
-# What `bin/test --nightly` asks for: ten times as many examples, other ones every night.
+# The same examples in every run, so that a change is judged by what it changes. `bin/test --nightly` asks for ten times as many,
+# other ones every night.
+hypothesis_settings.register_profile("always", deadline=None, derandomize=True)
 hypothesis_settings.register_profile("nightly", max_examples=1000, deadline=None, print_blob=True)
+hypothesis_settings.load_profile("always")
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from django.core.cache import caches
 from django.db import connection, connections
 from redis.client import Pipeline
 
-from payments import gateway
+from payments.gateway import calling
 from vgchub.errors import RefusedError
 
 FORK = multiprocessing.get_context("fork")
@@ -50,7 +50,7 @@ class Child:
         postgres: Any = connections["default"]
         postgres.close_pool()
         caches.close_all()
-        gateway._client_for.cache_clear()
+        calling.client_for.cache_clear()
         self._answer, told = FORK.Pipe(duplex=False)
         self._process = FORK.Process(target=_tell, args=(act, told), daemon=True)
         self._process.start()

@@ -41,12 +41,13 @@ class Tries(dict[str, Callable[[], None]]):
 
 def names_of(*apps_: str) -> set[str]:
     """The constraints and triggers of these apps' models, without those that write history."""
-    names = set()
-    for model in our_models():
-        if model._meta.app_label in apps_:
-            names |= {constraint.name for constraint in model._meta.constraints}
-            names |= {trigger.name for trigger in getattr(model._meta, "triggers", [])}
-    return names - REFUSE_NOTHING
+    return {name for model in our_models() if model._meta.app_label in apps_ for name in names_in(model)}
+
+
+def names_in(model: type[models.Model]) -> set[str]:
+    """The same of one model."""
+    names = {str(constraint.name) for constraint in model._meta.constraints}
+    return (names | {trigger.name for trigger in getattr(model._meta, "triggers", [])}) - REFUSE_NOTHING
 
 
 def columns_in(state: State, seat: Seat | None) -> dict[str, object]:

@@ -53,6 +53,10 @@ TABLE: dict[str, tuple[int, ...]] = {
     "payment_return": OWNER,
     "checkout_left": (302, 302, 404, 404, 404, 404),
     "cancel": (302, 302, 404, 404, 404, 404),
+    "receipt": (302, 302, 404, 404, 404, 404),
+    "card": POST_ONLY,
+    "card_return": OWNER,
+    "card_remove": POST_ONLY,
     "entry_staff": STAFF,
     "account": SIGNED_IN,
     "player_add": SIGNED_IN,
@@ -73,6 +77,7 @@ TABLE: dict[str, tuple[int, ...]] = {
     "account_reset_password_done": EVERYBODY,
     "account_reset_password_from_key": EVERYBODY,
     "account_reset_password_from_key_done": EVERYBODY,
+    "metrics": (404, 404, 404, 404, 404, 404),  # only where a token is set: tests/reports/test_metrics.py
     "health_live": EVERYBODY,
     "health_ready": EVERYBODY,
     "api_token": POST_ONLY,

@@ -31,6 +31,14 @@ NAVIGATION: list[tuple[Any, list[tuple[Any, str, str]]]] = [
         [
             (_("Payments"), "payments", "payments_payment"),
             (_("Refunds"), "currency_exchange", "payments_refund"),
+            (_("Cards on file"), "credit_card", "payments_savedcard"),
+            (_("Disputes"), "gavel", "payments_dispute"),
+            (_("Discrepancies"), "difference", "payments_discrepancy"),
+            (_("Comparisons with Stripe"), "compare_arrows", "payments_reconciliation"),
+            (_("Booked by Stripe"), "account_balance", "payments_ledgerline"),
+            (_("Reviews"), "policy", "payments_review"),
+            (_("Signals"), "tune", "payments_signalrule"),
+            (_("Dead letters"), "mark_email_unread", "payments_deadletter"),
         ],
     ),
     (

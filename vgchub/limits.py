@@ -1,12 +1,12 @@
 """Exact sliding windows: all limits of a request in one atomic call, on Redis' clock, nothing consumed on refusal."""
 
-import logging
 import threading
 import time
 from bisect import bisect_right
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from operator import itemgetter
 
@@ -15,11 +15,12 @@ from django_redis import get_redis_connection
 from redis.commands.core import Script
 from redis.exceptions import RedisError
 
-from vgchub.errors import RefusedError
-
-logger = logging.getLogger(__name__)
+from vgchub.errors import RefusedError, Sentence
+from vgchub.outage import outage
+from vgchub.words import duration
 
 SECOND = 1_000_000  # times are whole microseconds
+UNKNOWN_WAIT = 5 * SECOND
 
 
 @dataclass(frozen=True)
@@ -47,16 +48,19 @@ class Turns:
 
 
 class TooManyRequestsError(RefusedError):
-    """A limit was reached: `waits` says for each limit how many microseconds until it would let this request through."""
+    """A limit was reached: `waits` says for each limit how many microseconds until it would let this request through.
+
+    It is empty where another library counts and does not say what.
+    """
 
     code = "too_many_requests"
     status = 429
     message = _("That was faster than a person can click. Nothing is lost: a place that you have, you keep.")
-    remedy = _("Try again in a moment.")
+    remedy: Sentence = _("Try again in a moment.")
     repeats = True
 
     def __init__(self, waits: "Sequence[tuple[Limit | Turns, int]]") -> None:
-        super().__init__(retry_after=_seconds(max(wait for _at, wait in waits)))
+        super().__init__(retry_after=_seconds(max((wait for _at, wait in waits), default=UNKNOWN_WAIT)))
         self.waits = waits
 
     @property
@@ -67,6 +71,8 @@ class TooManyRequestsError(RefusedError):
     @property
     def headers(self) -> dict[str, str]:
         """As draft-ietf-httpapi-ratelimit-headers has it: q requests in w seconds; r of them are left, more in t seconds."""
+        if not self.waits:
+            return super().headers
         policies = {f'"{at.name}";q={at.count};w={at.seconds}': None for at, _wait in self.waits}
         longest = {at.name: wait for at, wait in sorted(self.waits, key=itemgetter(1)) if wait}
         return {
@@ -84,13 +90,16 @@ class NotYourTurnError(TooManyRequestsError):
     remedy = _("It is let in when it has come. Coming earlier or more often changes nothing.")
 
 
-class TriedTooOftenError(RefusedError):
-    """A limit of allauth or django-ratelimit was reached. The page doesn't repeat the form: a password may stand in it."""
+class TriedTooOftenError(TooManyRequestsError):
+    """A form was sent too often. The page doesn't repeat it: a password may stand in it."""
 
-    code = "too_many_requests"
-    status = 429
     message = _("That was tried too often.")
-    remedy = _("Wait a minute, then try again. Your place in line is not touched by this.")
+    repeats = False
+
+    def __init__(self, waits: "Sequence[tuple[Limit | Turns, int]]") -> None:
+        super().__init__(waits)
+        when = duration(timedelta(seconds=self.data["retry_after"]))
+        self.remedy = _("Try again in %(time)s. Your place in line is not touched by this.") % {"time": when}
 
 
 # KEYS: a list for each limit, the times of what it let through, the newest first, never longer than its count; then, if somebody
@@ -172,15 +181,11 @@ def _seconds(microseconds: int) -> int:
 
 def _ask(scope: str, limits: Sequence[Limit], turns: Turns | None) -> list[int]:
     """The microseconds to wait for each limit, then for the turn if there is one."""
-    if not outage.rests():
-        try:
-            waits: list[int] = _script()(*_call(scope, limits, turns))
-        except RedisError as error:
-            outage.begins(error)
-        else:
-            outage.ends()
-            return waits
-    return _local.take(scope, limits, turns, time.monotonic_ns() // 1000)
+    try:
+        waits: list[int] = _script()(*_call(scope, limits, turns))
+    except RedisError:  # its client raised the alarm
+        return _local.take(scope, limits, turns, time.monotonic_ns() // 1000)
+    return waits
 
 
 def _call(scope: str, limits: Sequence[Limit], turns: Turns | None) -> tuple[list[str], list[str | int]]:
@@ -199,33 +204,6 @@ def _call(scope: str, limits: Sequence[Limit], turns: Turns | None) -> tuple[lis
 def _script() -> Script:
     script: Script = get_redis_connection("default").register_script(CLOCK + TAKE)
     return script
-
-
-class Outage:
-    """Whether Redis is away, as this process knows it: an alarm when it goes and a line when it is back, not one a request.
-
-    Meanwhile it is asked every few seconds only: who joins does not wait for it to time out.
-    """
-
-    REST_SECONDS = 2.0
-
-    def __init__(self) -> None:
-        self.since: float | None = None
-        self._asked = 0.0
-
-    def rests(self) -> bool:
-        return self.since is not None and time.monotonic() < self._asked + self.REST_SECONDS
-
-    def begins(self, error: RedisError) -> None:
-        self._asked = time.monotonic()
-        if self.since is None:
-            self.since = self._asked
-            logger.error("Redis is away (%s): joining goes on, and each process counts its limits for itself", error)
-
-    def ends(self) -> None:
-        if self.since is not None:
-            logger.warning("Redis is back after %.0f s: limits are shared again", time.monotonic() - self.since)
-            self.since = None
 
 
 class LocalWindows:
@@ -289,7 +267,6 @@ def _wait(window: deque[int], limit: Limit, now: int) -> int:
     return max(window[limit.count - 1] + limit.seconds * SECOND - now, 0)
 
 
-outage = Outage()
 _local = LocalWindows()
 
 
@@ -297,4 +274,4 @@ def forget() -> None:
     """Begin anew in this process: whether Redis is there, and what was counted without it."""
     _script.cache_clear()
     _local.clear()
-    outage.since = None
+    outage.forget()

@@ -15,13 +15,8 @@ logger = logging.getLogger(__name__)
 TOLD_BY_ONE_TEXT = 1000
 
 
-def tell_on_commit(account_id: int, kind: str, **data: Any) -> None:
-    """Tell the sockets of one account, once the transaction is committed."""
-    tell_many_on_commit([(account_id, {"kind": kind, **data})])
-
-
 def tell_many_on_commit(messages: list[tuple[int, dict[str, Any]]]) -> None:
-    """Tell several accounts, each what concerns it alone: (account id, JSON-ready message)."""
+    """Tell the sockets of accounts, each what concerns it alone, once it is committed: (account id, JSON-ready message)."""
     if messages:
         transaction.on_commit(lambda: _publish(accounts_channel(), personal_texts(messages)))
 

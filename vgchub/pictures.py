@@ -6,7 +6,6 @@ static/js/line.js draws the line by the same rules when it moves; a test holds b
 from dataclasses import dataclass
 
 # In units of the picture's view box, 360 wide: a phone shows them about as pixels.
-LINE_WIDTH = 360
 PERSON = 20
 GAP = 46
 MARGIN = 14

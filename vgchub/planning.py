@@ -1,7 +1,7 @@
 """What a tournament takes, reckoned from what one request, one socket and one move of the line were measured to cost.
 
-Costs are CPU milliseconds of one core and bytes, as `bin/bench` printed them on the machine of docs/performance.md (a crowded one:
-on one of its own they are smaller); what is assumed of people, and what a pod of each kind is, stands beside them. Pure arithmetic.
+Costs are CPU milliseconds of one core and bytes, as `bin/bench` printed them on the machines of docs/performance.md (those of
+pages on the slower one); what is assumed of people, and what a pod of each kind is, stands beside them. Pure arithmetic.
 """
 
 from collections.abc import Iterator
@@ -17,16 +17,16 @@ class Cost:
     source: str
 
 
-JOIN_WEB_MS = Cost(6.4, "bin/bench joins --via page: cpu_ms, web")
-JOIN_DATABASE_MS = Cost(2.0, "bin/bench joins --via page: cpu_ms, postgres")
-JOIN_REDIS_MS = Cost(0.2, "bin/bench joins --via page: cpu_ms, valkey")
-OWN_PAGE_WEB_MS = Cost(6.6, "bin/bench pages: page_signed_in, cpu_us, web")
-OWN_PAGE_DATABASE_MS = Cost(0.6, "bin/bench pages: page_signed_in, cpu_us, postgres")
-OWN_PAGE_REDIS_MS = Cost(0.05, "bin/bench pages: page_signed_in, cpu_us, valkey")
+JOIN_WEB_MS = Cost(2.4, "bin/bench joins --via page: cpu_ms, web")
+JOIN_DATABASE_MS = Cost(0.7, "bin/bench joins --via page: cpu_ms, postgres")
+JOIN_REDIS_MS = Cost(0.14, "bin/bench joins --via page: cpu_ms, valkey")
+OWN_PAGE_WEB_MS = Cost(6.1, "bin/bench pages: page_signed_in, cpu_us, web")
+OWN_PAGE_DATABASE_MS = Cost(0.32, "bin/bench pages: page_signed_in, cpu_us, postgres")
+OWN_PAGE_REDIS_MS = Cost(0.08, "bin/bench pages: page_signed_in, cpu_us, valkey")
 OWN_PAGE_BYTES = Cost(12_700, "bin/bench pages: page_signed_in, bytes")
-SHARED_PAGE_WEB_MS = Cost(0.5, "bin/bench pages: page, cpu_us, web")
+SHARED_PAGE_WEB_MS = Cost(0.9, "bin/bench pages: page, cpu_us, web")
 SHARED_PAGE_BYTES = Cost(3_800, "bin/bench pages: page, bytes")
-SOCKET_KB = Cost(27.5, "bin/bench sockets: mb_per_1000")
+SOCKET_KB = Cost(23.1, "bin/bench sockets: mb_per_1000")
 SOCKET_WRITE_MS = Cost(0.011, "bin/bench sockets: 11% of a core for 10,000 sockets whose line moves")
 LINE_BYTES = Cost(305, "docs/performance.md, Live: bytes of a text, compressed, less its blocks")
 LINE_BYTES_A_BLOCK = Cost(5.9, "docs/performance.md, Live: bytes of a text, compressed, by 1,024 who wait")
@@ -46,7 +46,7 @@ SEATS_A_MINUTE = 1000  # offers_per_minute, as tournaments have it
 STATEMENTS_A_JOIN, STATEMENTS_A_PAGE = 3, 3
 USED = 0.6  # of a core at the peak; the rest is for what nobody has foreseen
 
-WEB_CORES, WEB_CONNECTIONS = 2, 16  # a web pod: two processes of eight threads, each with its connection at the worst
+WEB_CORES, WEB_CONNECTIONS = 2, 16  # a web pod: two processes with WEB_POOL connections each, at the worst
 LIVE_SOCKETS, LIVE_CONNECTIONS = 10_000, 4  # a live pod: one process on one core
 WORKER_CORES, WORKER_CONNECTIONS = 1, 2
 CLOCK_PODS, CLOCK_CONNECTIONS = 2, 1  # one works, one stands by

@@ -2,18 +2,23 @@
 
 import hashlib
 import hmac
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
+from allauth.account import app_settings
+from allauth.core.internal.ratelimit import get_cache_key, parse_rate, parse_rates
 from django.conf import settings
+from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django_ratelimit import UNSAFE
 from django_ratelimit.core import get_usage
 
-from vgchub.limits import TriedTooOftenError
+from vgchub.limits import SECOND, Limit, TriedTooOftenError
 
 View = Callable[..., HttpResponse]
 
@@ -81,12 +86,16 @@ def limited(rate: str) -> Callable[[View], View]:
     Looking at the page is not counted. The view raises TriedTooOftenError.
     """
 
+    at_most = parse_rate(rate)
+    count, seconds = at_most.amount, int(at_most.duration)
+
     def decorate(view: View) -> View:
         @wraps(view)
         def limited_view(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            usage = get_usage(request, fn=view, key=_signed_in_at, rate=rate, method=UNSAFE, increment=True)
+            usage = get_usage(request, fn=view, key=_signed_in_at, rate=(count, seconds), method=UNSAFE, increment=True)
             if usage and usage["should_limit"]:
-                raise TriedTooOftenError(retry_after=max(1, usage["time_left"]))
+                limit = Limit("form", request.user.pk, count, seconds)
+                raise TriedTooOftenError([(limit, max(1, usage["time_left"]) * SECOND)])
             return view(request, *args, **kwargs)
 
         return limited_view
@@ -96,6 +105,23 @@ def limited(rate: str) -> Callable[[View], View]:
 
 def _signed_in_at(_group: str, request: HttpRequest) -> str:
     return f"{request.user.pk}:{address_prefix(client_address(request))}"
+
+
+def reached_of_allauth(request: HttpRequest) -> list[tuple[Limit, int]]:
+    """Those of allauth's limits that are reached at this address or by this account, each with the microseconds until it lets in.
+
+    allauth refuses without saying for which of them it does. What it keeps of each in the cache are the times of what was let
+    in, the newest first. Limits of something typed into a form can't be told from here.
+    """
+    now, reached = time.time(), []
+    for action, rates in app_settings.RATE_LIMITS.items():
+        for rate in parse_rates(rates):
+            if rate.per == "ip" or (rate.per == "user" and request.user.is_authenticated):
+                times = cache.get(get_cache_key(request, app="allauth.account", action=action, rate=rate), [])
+                if len(times) >= rate.amount and (wait := times[rate.amount - 1] + rate.duration - now) > 0:
+                    limit = Limit(action, rate.per, rate.amount, int(rate.duration))
+                    reached.append((limit, math.ceil(wait * SECOND)))
+    return reached
 
 
 def _parsed(text: str) -> str | None:

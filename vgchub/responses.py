@@ -18,6 +18,7 @@ from rest_framework.views import exception_handler
 
 from vgchub.errors import RefusedError
 from vgchub.limits import TriedTooOftenError
+from vgchub.ratelimit import reached_of_allauth
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def too_many_requests(request: HttpRequest) -> HttpResponse:
     """handler429: a limit of allauth was reached."""
-    return refused(request, TriedTooOftenError(retry_after=60))
+    return refused(request, TriedTooOftenError(reached_of_allauth(request)))
 
 
 def refused(request: HttpRequest, error: RefusedError) -> HttpResponse:

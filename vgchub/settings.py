@@ -27,8 +27,8 @@ REDIS_URL = env.str("REDIS_URL")
 LOCAL_MODE = env.bool("LOCAL_MODE", default=False)
 # Which process this is (web, live, clock, worker, beat); it decides how many connections are kept.
 PROCESS = env.str("PROCESS", default="web")
-WEB_THREADS = env.int("WEB_THREADS", default=8)
-WEB_POOL = env.int("WEB_POOL", default=WEB_THREADS)  # connections to the database
+# Connections to the database of a web process: one for each thread at work (vgchub/threads.py).
+WEB_POOL = env.int("WEB_POOL", default=8)
 # A PgBouncer older than 1.21, or one with max_prepared_statements = 0, can't keep prepared statements: say 0 then.
 DATABASE_PREPARES = env.bool("DATABASE_PREPARES", default=True)
 
@@ -45,6 +45,11 @@ STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="")  # empty: Stripe itself; bin/run: the simulator
 STRIPE_CHECKOUT_ORIGIN = env.str("STRIPE_CHECKOUT_ORIGIN", default=STRIPE_API_BASE or "https://checkout.stripe.com")
 STRIPE_WEBHOOK_SECRET = env.str("STRIPE_WEBHOOK_SECRET", default="")
+# How many calls the whole site makes to one endpoint of Stripe within a second, for one account (payments/gateway/budget.py).
+STRIPE_CALLS_PER_SECOND = env.int("STRIPE_CALLS_PER_SECOND", default=20)
+
+# Who may read /metrics: `Authorization: Bearer ...`. Without a token there is no such page.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 
 # Who is asked for a round of drand, one after the other: relays of different owners, none of which has to be trusted.
 DRAND_RELAYS = env.list(
@@ -167,7 +172,12 @@ CACHES = {
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "vgchub",
         # Redis makes the site faster; without it the site goes on, from the database.
-        "OPTIONS": {"IGNORE_EXCEPTIONS": True, "SOCKET_CONNECT_TIMEOUT": 1, "SOCKET_TIMEOUT": 1},
+        "OPTIONS": {
+            "IGNORE_EXCEPTIONS": True,
+            "SOCKET_CONNECT_TIMEOUT": 1,
+            "SOCKET_TIMEOUT": 1,
+            "REDIS_CLIENT_CLASS": "vgchub.outage.WatchedRedis",
+        },
     },
 }
 DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
@@ -189,17 +199,21 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 600,
     "socket_timeout": 5,
     "socket_connect_timeout": 2,
+    # A worker waits for jobs without a time-out: so often it looks whether Redis, which answers each second, still does.
+    "health_check_interval": 5,
 }
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "lottery.tasks.*": {"queue": "draws"},
     "payments.tasks.*": {"queue": "payments"},
+    # A cancelled tournament has thousands of them: workers take all else first. In Redis the smallest number is first.
+    "payments.tasks.carry_out_refund": {"queue": "payments", "priority": 6},
     "registrations.tasks.*": {"queue": "mail"},
     "vgchub.tasks.*": {"queue": "mail"},
 }
 CELERY_DB_REUSE_MAX = 1000
-# What comes late is dropped, the next one does its work: nothing piles up while the workers are away.
-# Sweeps: each finds in the database what a lost wake-up left. They expire instead of piling up.
+# Sweeps: each finds in the database what a lost wake-up left. One that comes late is dropped, and the next does its work:
+# nothing piles up while the workers are away.
 CELERY_BEAT_SCHEDULE = {
     "send_notices": {"task": "registrations.tasks.send_notices", "schedule": 10, "options": {"expires": 10}},
     "close_registrations": {
@@ -211,12 +225,31 @@ CELERY_BEAT_SCHEDULE = {
     "seal_history": {"task": "reports.tasks.seal_history", "schedule": 10, "options": {"expires": 10}},
     "look_for_draws": {"task": "lottery.tasks.look", "schedule": 2, "options": {"expires": 2}},
     "sweep_payments": {"task": "payments.tasks.sweep", "schedule": 3, "options": {"expires": 3}},
+    "charge_due_cards": {"task": "payments.tasks.charge_due_cards", "schedule": 3, "options": {"expires": 3}},
+    "sweep_cards": {"task": "payments.tasks.sweep_cards", "schedule": 5, "options": {"expires": 5}},
     "forget_deliveries": {
         "task": "payments.tasks.forget_deliveries",
         "schedule": crontab(hour="4", minute="17"),
         "options": {"expires": 3600},
     },
+    "reconcile_recent": {
+        "task": "payments.tasks.reconcile_recent",
+        "schedule": 300,
+        "options": {"expires": 240},
+    },
+    "reconcile_nightly": {
+        "task": "payments.tasks.reconcile_nightly",
+        "schedule": crontab(hour="3", minute="23"),
+        "options": {"expires": 3600},
+    },
+    "look_for_fraud": {"task": "payments.tasks.look_for_fraud", "schedule": 300, "options": {"expires": 240}},
     "sweep_paid_seats": {"task": "payments.tasks.sweep_seats", "schedule": 60, "options": {"expires": 60}},
+    "send_mail": {
+        "task": "vgchub.tasks.send_mail",
+        "schedule": 30,
+        "options": {"expires": 30},
+    },  # what is to be tried again
+    "bury_failed_mails": {"task": "payments.tasks.bury_failed_mails", "schedule": 60, "options": {"expires": 60}},
 }
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
@@ -335,6 +368,7 @@ SPECTACULAR_SETTINGS = {
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English"))]
 LOCALE_PATHS = [BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = ["vgchub.formats"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 
@@ -375,7 +409,7 @@ POST_OFFICE = {
     # Under bin/run nothing leaves the machine: the mailbox page shows the queue's own rows.
     "BACKENDS": {"default": "django.core.mail.backends.dummy.EmailBackend" if LOCAL_MODE else _mail["EMAIL_BACKEND"]},
     "DEFAULT_PRIORITY": "medium",
-    "MAX_RETRIES": 5,
+    "MAX_RETRIES": 30,  # an hour without the mail server; then the mail is a dead letter
     "RETRY_INTERVAL": timedelta(minutes=2),
     "BATCH_SIZE": 100,
 }
@@ -405,7 +439,14 @@ MIGRATION_MODULES = {"djstripe": "vgchub.djstripe_migrations"}  # its own, squas
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "formatters": {
+        "line": {
+            "()": "vgchub.masking.MaskingFormatter",
+            "format": "{asctime} {levelname} {name} {message}",
+            "style": "{",
+        },
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "loggers": {"gunicorn.error": {"handlers": ["console"], "propagate": False}},  # else it has handlers of its own
 }

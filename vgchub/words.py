@@ -1,6 +1,7 @@
 """Numbers, money and times as a person reads them, in the language of the request. Times are arguments; nothing reads a clock."""
 
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -12,6 +13,8 @@ from django.utils.translation import gettext as _
 _DECIMALS = dict.fromkeys(
     ("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "ugx", "vnd", "vuv", "xaf", "xof", "xpf"), 0
 ) | dict.fromkeys(("bhd", "jod", "kwd", "omr", "tnd"), 3)
+# Of three digits after the point cards know two; króna have none left, but Stripe counts on in hundredths.
+_CARD_STEPS = dict.fromkeys(("bhd", "jod", "kwd", "omr", "tnd"), 10) | {"isk": 100}
 _SYMBOLS = {"eur": "€", "gbp": "£", "jpy": "¥", "usd": "$"}
 
 
@@ -42,12 +45,27 @@ def percent(share: float) -> str:
     return f"{round(share * 100)}%"
 
 
+def decimals(currency: str) -> int:
+    """How many digits of an amount in the smallest unit stand after the point: 2 for eur, 0 for jpy, 3 for kwd."""
+    return _DECIMALS.get(currency, 2)
+
+
+def card_step(currency: str) -> int:
+    """In steps of how many smallest units cards pay, and are paid back, at Stripe: 10 for kwd, 100 for isk, else 1."""
+    return _CARD_STEPS.get(currency, 1)
+
+
 def money(minor: int, currency: str) -> str:
-    """An amount in the smallest unit of an ISO currency: €25.00, ¥3,000, CHF 25.00"""
-    decimals = _DECIMALS.get(currency, 2)
-    amount = number_format(minor / 10**decimals, decimal_pos=decimals, force_grouping=True)
-    symbol = _SYMBOLS.get(currency)
-    return f"{symbol}{amount}" if symbol else f"{currency.upper()} {amount}"
+    """An amount in the smallest unit of an ISO currency: €25.00, ¥3,000, CHF 25.00, -€1.03"""
+    places = decimals(currency)
+    amount = number_format(Decimal(abs(minor)).scaleb(-places), decimal_pos=places, force_grouping=True)
+    unit = _SYMBOLS.get(currency) or f"{currency.upper()} "
+    return f"{'-' if minor < 0 else ''}{unit}{amount}"
+
+
+def major(minor: int, currency: str) -> Decimal:
+    """An amount in the largest unit of an ISO currency, to calculate with: 25.00, 3000, 25.000"""
+    return Decimal(minor).scaleb(-_DECIMALS.get(currency, 2))
 
 
 def duration(span: timedelta) -> str:
@@ -102,6 +120,14 @@ def day_and_time(when: datetime, zone: ZoneInfo, *, now: datetime) -> str:
     # Translators: Django's date format characters for "Saturday 28 November" and "Saturday 28 November 2026".
     pattern = pgettext("date", "l j F") if there.year == today.year else pgettext("date", "l j F Y")
     return _("%(day)s at %(time)s") % {"day": date_format(there, pattern), "time": time}
+
+
+def deadline(when: datetime, zone: ZoneInfo, *, now: datetime) -> str:
+    """20:24:10; with its day where that is another than now's: Tuesday 1 December at 20:24:10"""
+    there = when.astimezone(zone)
+    if there.date() == now.astimezone(zone).date():
+        return f"{there:%H:%M:%S}"
+    return day_and_time(when, zone, now=now)
 
 
 def moment(when: datetime, zone: ZoneInfo, *, now: datetime) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.crowd.browser import LostError
-from bench.crowd.lines import Lines
+from bench.crowd.lines import Lines, Published
 from bench.crowd.plan import read
 from bench.crowd.player import Player
 from bench.crowd.tally import Tally
@@ -21,8 +21,9 @@ STATES = ("WAITING", "OFFERED", "CONFIRMED", "PASSED")
 
 async def main(path: Path) -> None:
     plan, people = read(path)
-    tally, lines = Tally(), Lines()
-    players = [Player(person, plan, tally, lines) for person in people]
+    tally, published = Tally(), Published()
+    lines = [Lines(published) for _person in people]
+    players = [Player(person, plan, tally, shows) for person, shows in zip(people, lines, strict=True)]
     tasks = [asyncio.create_task(_play(player)) for player in players]
     reader = asyncio.create_task(asyncio.to_thread(sys.stdin.readline))
     busy_from, began = _busy(), time.monotonic()
@@ -33,7 +34,12 @@ async def main(path: Path) -> None:
         if time.monotonic() - said >= 1:
             said = time.monotonic()
             _say({"now": _now(players, tally)})
-    share = (_busy() - busy_from) / (time.monotonic() - began)
+    ends = time.monotonic()
+    share = (_busy() - busy_from) / (ends - began)
+    behind = sum(
+        player.window.is_open and shows.shown is not published.latest
+        for player, shows in zip(players, lines, strict=True)
+    )
     for task in tasks:
         task.cancel()
     wrong = [end for end in await asyncio.gather(*tasks, return_exceptions=True) if isinstance(end, Exception)]
@@ -41,8 +47,9 @@ async def main(path: Path) -> None:
         {
             "end": {
                 **tally.report(),
-                "line_lag_s": round(lines.lag(tally.joined, tally.confirmed), 2),
-                "spread_s": round(lines.spread(), 2),
+                "line_lag_s": round(published.lag(tally.joined, tally.confirmed, ends=ends), 2),
+                "spread_s": round(published.spread(), 2),
+                "sockets_behind": behind,
                 "generator_cpu_share": round(share, 2),
                 "wrong": [repr(error) for error in wrong],
             }

@@ -1,6 +1,7 @@
 """A browser's requests: each can be repeated, and is, as its person would."""
 
 import asyncio
+import errno
 import random
 import secrets
 import time
@@ -12,6 +13,7 @@ from bench.load import Answer, Connection
 
 TRIES = 12
 PATIENCE = 120.0  # seconds for an answer; browsers have more
+FILE_PAUSE = 0.1
 
 Host = tuple[str, int]
 
@@ -45,12 +47,12 @@ class Browser:
         """The answer, after as many tries as it takes. Raises LostError when these are too many."""
         self.tally.asked += 1
         for attempt in range(TRIES):
-            pause = self.chance.uniform(0.5, 1.5) * (attempt + 1)
+            pause, sent = self.chance.uniform(0.5, 1.5) * (attempt + 1), time.monotonic()
             try:
                 async with asyncio.timeout(PATIENCE):
                     answer = await self._send(host or ("127.0.0.1", self.plan.port), request)
             except OSError as error:  # TimeoutError is one
-                self.tally.failure(step, f"{type(error).__name__} {error}".strip())
+                self.tally.failure(step, f"{type(error).__name__} {error}".strip(), sent=sent)
             else:
                 if answer.status < 500 and answer.status != 429:
                     self._answered(step, answer, began)
@@ -58,7 +60,7 @@ class Browser:
                 if answer.status == 429:
                     self.tally.outcomes["asked to wait"] += 1
                 else:
-                    self.tally.failure(step, str(answer.status))
+                    self.tally.failure(step, str(answer.status), sent=sent)
                 pause = float((answer.header("retry-after") or ["1"])[0]) + self.chance.random()
             await asyncio.sleep(pause)
         self.tally.lost += 1
@@ -78,9 +80,21 @@ class Browser:
                 return await self._whole(connection, request)
             except ConnectionError:
                 self.tally.outcomes["sent again"] += 1
-        _transport, connection = await asyncio.get_running_loop().create_connection(Connection, *host)
-        self._connections[host] = connection
+        connection = self._connections[host] = await self._connect(host)
         return await self._whole(connection, request)
+
+    async def _connect(self, host: Host) -> Connection:
+        """That this process has no file to spare is none of the site's errors, but time that passes."""
+        while True:
+            try:
+                _transport, connection = await asyncio.get_running_loop().create_connection(Connection, *host)
+            except OSError as error:
+                if error.errno != errno.EMFILE:
+                    raise
+                self.tally.outcomes["waited for a file"] += 1
+                await asyncio.sleep(FILE_PAUSE)
+            else:
+                return connection
 
     async def _whole(self, connection: Connection, request: bytes) -> Answer:
         """The answer. A connection on which somebody stopped waiting is of no use any more."""

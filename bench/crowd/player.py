@@ -18,9 +18,9 @@ GOOD_CARD, BAD_CARD = "4242424242424242", "4000000000000002"
 RETURN_REFRESH = 3.0  # as in templates/payments/return.html
 
 # As in static/js/live.js.
-REFRESH = 15.0
+REFRESH = 45.0  # and up to half as much more
 ASK_EVERY = 3.0
-SPREAD, SPREAD_OF_ALL = 0.3, 40.0
+SPREAD, SPREAD_OF_OFFERED, SPREAD_OF_ALL = 0.3, 3.0, 40.0
 
 ENTRY = re.compile(r'data-entry="([0-9a-f]{24})"\s+data-state="([A-Z]+)"')
 STANDING = re.compile(r'data-place="(-?\d*)"\s+data-field="([^"]*)"')
@@ -34,9 +34,7 @@ class Player:
         self.person, self.plan, self.tally = person, plan, tally
         self.chance = random.Random(plan.seed * 1_000_003 + person.number)  # noqa: S311  a crowd, no secret
         self.browser = Browser(person, plan, tally, chance=self.chance)
-        self.window = Window(
-            plan, tally, lines, receive=self._receive, back=lambda: self._ask_again(SPREAD), chance=self.chance
-        )
+        self.window = Window(plan, tally, lines, receive=self._receive, back=self._back, chance=self.chance)
         self.state = self.entry = self.field = ""
         self.place: int | None = None
         self.moved = asyncio.Event()
@@ -149,7 +147,7 @@ class Player:
     async def _wait(self) -> None:
         """Until the socket brings something that is about this player; without one, the page refreshes itself."""
         try:
-            async with asyncio.timeout(REFRESH * self.chance.uniform(1, 1.2)):
+            async with asyncio.timeout(REFRESH * self.chance.uniform(1, 1.5)):
                 await self.moved.wait()
         except TimeoutError:
             if self.window.is_open:
@@ -166,6 +164,12 @@ class Player:
                 self._ask_again(SPREAD_OF_ALL)
         else:
             self._ask_again(SPREAD)
+
+    def _back(self) -> None:
+        """After a break. To those in line the greeting says what happened meanwhile."""
+        if self.state == "WAITING" and self.place is not None:
+            return
+        self._ask_again(SPREAD_OF_OFFERED if self.state == "OFFERED" else SPREAD_OF_ALL)
 
     def _is_passed_over(self, text: Text) -> bool:
         """Whether the line moves on without this player, who then asks why, but not at every move."""

@@ -8,6 +8,9 @@ from typing import Any, Protocol
 TEXT, CLOSE, PING = 1, 8, 9
 PONG_HEAD = 0x8A
 
+# Seconds at most before each try to come back, as in static/js/socket.js; how long it is is drawn, evenly.
+BACK_OFF = (2, 3, 5, 8, 15, 30)
+
 
 class Listener(Protocol):
     """What a socket tells."""
@@ -29,7 +32,8 @@ class Socket(asyncio.Protocol):
         self.is_open = False
 
     def close(self) -> None:
-        self.transport.close()
+        if self.transport is not None:  # else it was never made
+            self.transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport

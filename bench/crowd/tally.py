@@ -13,7 +13,7 @@ class Tally:
     def __init__(self) -> None:
         self._took: dict[str, list[float]] = defaultdict(list)
         self.outcomes: Counter[str] = Counter()
-        self.failed: list[tuple[float, str]] = []
+        self.failed: list[tuple[float, float, str]] = []  # when it was sent, when it broke, what it was
         self.looks: list[tuple[float, int, int, int]] = []  # sockets away, requests under way, answers so far
         self.joined: list[float] = []
         self.confirmed: list[float] = []
@@ -25,9 +25,10 @@ class Tally:
     def answered(self, step: str, began: float) -> None:
         self._took[step].append((time.monotonic() - began) * 1000)
 
-    def failure(self, step: str, what: str) -> None:
-        """A request that came to nothing; its player sends it again."""
-        self.failed.append((time.monotonic(), f"{step}: {what}"))
+    def failure(self, step: str, what: str, *, sent: float | None = None) -> None:
+        """A request that came to nothing, sent now unless `sent` says when; its player sends it again."""
+        now = time.monotonic()
+        self.failed.append((now if sent is None else sent, now, f"{step}: {what}"))
 
     def look(self) -> None:
         self.looks.append((time.monotonic(), self.away, self.asked - self.answers, self.answers))

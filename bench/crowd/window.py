@@ -10,10 +10,9 @@ from urllib.parse import quote
 
 from bench.crowd.lines import Lines, Text
 from bench.crowd.plan import Plan
-from bench.crowd.socket import Socket, hello
+from bench.crowd.socket import BACK_OFF, Socket, hello
 from bench.crowd.tally import Tally
 
-BACK_OFF = (0.5, 1, 2, 4, 8, 15, 30)
 PASS = re.compile(r'data-pass="([^"]+)"')
 
 
@@ -50,10 +49,11 @@ class Window:
         if found is None:
             self.tally.outcomes["pages without a socket"] += 1
             return
-        old, self._pass, self._breaks = self._socket, html.unescape(found.group(1)), 0
-        self._connect()
+        old, self._socket = self._socket, None
         if old is not None:
             old.close()
+        self._pass, self._breaks = html.unescape(found.group(1)), 0
+        self._connect()
 
     def opened(self, socket: Socket) -> None:
         self.tally.sockets += 1
@@ -104,4 +104,4 @@ class Window:
             if socket is self._socket:
                 self._connect()
 
-        asyncio.get_running_loop().call_later(wait / 2 + self.chance.random() * wait / 2, again)
+        asyncio.get_running_loop().call_later(self.chance.random() * wait, again)

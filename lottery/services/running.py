@@ -16,11 +16,11 @@ from lottery.models import Draw, DrawFile
 from lottery.queries import divisions_of, plain_bytes, ranked_in, ranking, sealed_rows
 from lottery.services import telling
 from lottery.services.files import write_file
-from lottery.services.locking import only_one
 from lottery.services.rounds import published_in_time, round_published_at
 from tournaments.models import Tournament
 from tournaments.queries import database_now
 from vgchub import live
+from vgchub.postgresql.locks import Work, only_one
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ def run_draw(*, draw_id: int) -> bool:
     if found is None:
         return False
     with transaction.atomic(), pghistory.context(service="run_draw"):
-        return only_one(draw_id) and _draw(draw_id, found)
+        return only_one(Work.DRAW, draw_id) and _draw(draw_id, found)
 
 
 def _reveal(draw: Draw) -> beacon.Beacon | None:
@@ -160,7 +160,7 @@ def _place(draw: Draw) -> None:
 def write_bundle(*, draw_id: int) -> bool:
     """Publish the file with which anybody can check the draw; returns whether it was written now."""
     with transaction.atomic():
-        if not only_one(draw_id):
+        if not only_one(Work.DRAW, draw_id):
             return False
         draw = Draw.objects.get(pk=draw_id)
         if draw.state != Draw.State.DRAWN or draw.files.filter(name=DrawFile.Name.BUNDLE).exists():

@@ -16,12 +16,12 @@ from lottery.queries import group_codes, head_of, sealed_divisions, sealed_entri
 from lottery.services import telling
 from lottery.services.errors import DrawNotFoundError, NotDueError
 from lottery.services.files import write_file
-from lottery.services.locking import only_one
 from lottery.services.rounds import published_in_time
 from registrations.services import regroup_sealed
 from tournaments.models import Tournament
 from tournaments.queries import database_now
 from vgchub import live
+from vgchub.postgresql.locks import Work, only_one
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ def _may_be_sealed(draw: Draw, tournament: Tournament, now: datetime, *, by_hand
 def _write_manifest(draw_id: int, tournament_id: int) -> bool:
     """All that takes as long as there are entries. Joins of a fair start go on meanwhile, and stand behind."""
     with transaction.atomic():
-        if not only_one(draw_id):
+        if not only_one(Work.DRAW, draw_id):
             return False
         tournament = Tournament.objects.held().get(pk=tournament_id)
         draw = Draw.objects.select_for_update().get(pk=draw_id)

@@ -7,9 +7,9 @@ from lottery.models import Draw, Mailing
 from lottery.results import outcomes_of
 from lottery.tasks import mail, tell
 from registrations.models import Notice
+from registrations.services.telling import tell_accounts
 from registrations.tasks import send_notices
 from tournaments.queries import database_now
-from vgchub import live
 from vgchub.celery import wake_on_commit
 
 Kind = Notice.Kind
@@ -78,9 +78,7 @@ def tell_entrants(*, draw_id: int, has_seat: bool, after: int) -> tuple[bool, in
         .order_by("rank")
         .values_list("rank", "entry__player__account", "entry__public_id")[:TOLD_AT_ONCE]
     )
-    live.tell_many_on_commit(
-        [(account, {"kind": "entry.changed", "entry": public_id}) for _rank, account, public_id in rows]
-    )
+    tell_accounts((account, public_id) for _rank, account, public_id in rows)
     if len(rows) == TOLD_AT_ONCE:
         return has_seat, rows[-1][0] or 0
     return (False, 0) if has_seat else None

@@ -9,7 +9,8 @@ from django.utils.translation import gettext as _
 
 from payments.gateway import Gateway, GatewayAwayError, GatewayError, GatewayRefusedError, Intent, NotAtStripeError
 from payments.models import Payment
-from payments.rules import AUTHORISATION_USED, CAPTURE_TRIES, State
+from payments.rules import AUTHORISATION_USED, CAPTURE_TRIES, LetterKind, State
+from payments.services import letters
 from payments.services.locking import lock_payment, postpone
 from payments.services.releasing import give_back, release_payment
 from registrations import rules as entries
@@ -173,6 +174,10 @@ def _unseat(payment: Payment, code: str, message: str) -> None:
     payment.state, payment.ended_at, payment.due_at = State.FAILED, database_now(), None
     payment.failure_code, payment.failure_message = code[:64], message
     payment.save(update_fields=["state", "ended_at", "due_at", "failure_code", "failure_message"])
+    about = {"entry": payment.entry.public_id, "intent": payment.intent or ""}
+    letters.bury(
+        LetterKind.CAPTURE, f"payment {payment.pk}", f"{code}: {message}", about, payment.refusals + 1, payment
+    )
     if payment.entry.state != entries.State.CONFIRMED:
         return
     if payment.entry.tournament.cancelled_at is not None:

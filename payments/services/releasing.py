@@ -6,8 +6,10 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from payments.models import Payment, Refund
+from payments.queries import left_of
 from payments.rules import LIVE, OPEN, State
 from payments.services.locking import lock_payment
+from payments.services.one_by_one import one_by_one
 from payments.tasks import advance_payment, carry_out_refund
 from registrations.rules import SEATED
 from tournaments.queries import database_now
@@ -31,15 +33,19 @@ def release_payment(payment: Payment, *, reason: str, kept_minor: int = 0, by: U
 
 
 def give_back(payment: Payment, *, by: User | None = None) -> None:
-    """Decide the refund of a locked, captured and released payment, once."""
-    amount = payment.amount_minor - payment.kept_minor
-    if payment.state != State.CAPTURED or payment.released_at is None or not amount or payment.refunds.exists():
-        return
+    """Decide the refund of what is left of a locked, captured and released payment."""
+    if payment.state == State.CAPTURED and payment.released_at is not None and (left := left_of(payment)):
+        decide_refund(payment, left, reason=payment.release_reason, by=by)
+
+
+def decide_refund(payment: Payment, amount_minor: int, *, reason: str, by: User | None) -> Refund:
+    """Write down that a part of a locked payment goes back, and wake who carries it out."""
     now = database_now()
     refund = Refund.objects.create(
-        payment=payment, amount_minor=amount, reason=payment.release_reason, by=by, created_at=now, due_at=now
+        payment=payment, amount_minor=amount_minor, reason=reason[:200], by=by, created_at=now, due_at=now
     )
     wake_on_commit(carry_out_refund, refund.pk)
+    return refund
 
 
 def release_orphans(*, captured: bool) -> int:
@@ -50,7 +56,7 @@ def release_orphans(*, captured: bool) -> int:
     states = [State.CAPTURED] if captured else list(OPEN)
     orphans = Payment.objects.filter(state__in=states, released_at=None).exclude(entry__state__in=SEATED)
     ids = list(orphans.order_by("pk").values_list("pk", flat=True)[:500])
-    return sum(_release_orphan(payment_id) for payment_id in ids)
+    return one_by_one(ids, _release_orphan)
 
 
 def _release_orphan(payment_id: int) -> bool:

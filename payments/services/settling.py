@@ -7,15 +7,16 @@ import pghistory
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from payments.gateway import Gateway, GatewayAwayError, GatewayRefusedError, Intent, NotAtStripeError, Session
+from payments.gateway import Charge, Gateway, GatewayAwayError, GatewayRefusedError, Intent, NotAtStripeError, Session
 from payments.models import Payment
 from payments.rules import LONGEST_PAUSE, State
+from payments.services.declining import hear_of_attempt
 from payments.services.locking import lock_payment, postpone
 from payments.services.releasing import release_payment
-from payments.tasks import advance_payment
+from payments.tasks import advance_payment, look_at_entry
 from registrations import rules as entries
 from registrations.models import Notice
-from registrations.services import confirm_entry, extend_for_retry, lapse_offer, notices
+from registrations.services import confirm_entry, lapse_offer, notices
 from tournaments.queries import database_now
 from vgchub.celery import wake_on_commit
 
@@ -28,10 +29,11 @@ LOOK_AGAIN = timedelta(minutes=1)  # at an open checkout, in case its webhook wa
 def settle_payment(*, payment_id: int) -> None:
     """Ask Stripe how the checkout stands: complete is recorded; expired, or open when its time is up, ends the payment.
 
-    Without an answer the hold stays, and Stripe is asked again later.
+    An attempt to pay of which no event told leaves more time first: see `declining`. Without an answer the hold stays, and
+    Stripe is asked again later. One by a card on file has no checkout: see `charging`.
     """
     payment = Payment.objects.select_related("entry__tournament").get(pk=payment_id)
-    if payment.state != State.CREATED:
+    if payment.state != State.CREATED or payment.card_id is not None:
         return
     try:
         _settle(payment, Gateway(payment.stripe_account))
@@ -42,14 +44,17 @@ def settle_payment(*, payment_id: int) -> None:
 
 def _settle(payment: Payment, gateway: Gateway) -> None:
     session = _session(payment, gateway)
-    if session and session.status == "open" and _is_over(payment):
-        session = _expired(payment, session, gateway)
+    if session and session.status == "open" and is_over(payment):
+        if hear_of_attempt(payment, gateway):
+            payment.entry.refresh_from_db(fields=["offer_expires_at"])
+        else:
+            session = _expired(payment, session, gateway)
     if session and session.status == "open":
         _look_again(payment)
     elif session and session.status == "complete":
         _complete(payment, session, gateway)
-    elif session or _is_over(payment):
-        _end(payment, "session_expired", _("The time to pay ran out."))
+    elif session or is_over(payment):
+        end_unpaid(payment, "session_expired", _("The time to pay ran out."))
     else:
         _look_again(payment)
 
@@ -73,7 +78,7 @@ def _expired(payment: Payment, session: Session, gateway: Gateway) -> Session:
         return gateway.retrieve_session(session.id)
 
 
-def _is_over(payment: Payment) -> bool:
+def is_over(payment: Payment) -> bool:
     """Nobody may pay any more: the seat was given up, or the offer's time is over."""
     entry = payment.entry
     if payment.released_at is not None or entry.state != entries.State.OFFERED or entry.offer_expires_at is None:
@@ -92,14 +97,14 @@ def _look_again(payment: Payment) -> None:
 def _complete(payment: Payment, session: Session, gateway: Gateway) -> None:
     intent = gateway.retrieve_intent(session.intent or "")
     if intent.status in AUTHORISED_STATUSES:
-        record_authorisation(payment_id=payment.pk, intent_id=intent.id)
+        record_authorisation(payment_id=payment.pk, intent=intent)
     elif intent.status == "canceled":
-        _end(payment, "canceled", _("The authorisation was cancelled by the bank or at Stripe."))
+        end_unpaid(payment, "canceled", _("The authorisation was cancelled by the bank or at Stripe."))
     else:  # a method that takes its time: neither paid nor failed yet
         postpone(payment)
 
 
-def _end(payment: Payment, code: str, message: str) -> None:
+def end_unpaid(payment: Payment, code: str, message: str) -> None:
     """It came to nothing. The offer lapses if its time is up; otherwise its player may begin again."""
     with transaction.atomic(), pghistory.context(service="settle_payment", reason=code):
         locked = lock_payment(payment.pk)
@@ -112,7 +117,7 @@ def _end(payment: Payment, code: str, message: str) -> None:
     lapse_offer(entry_id=payment.entry_id)
 
 
-def record_authorisation(*, payment_id: int, intent_id: str) -> bool:
+def record_authorisation(*, payment_id: int, intent: Intent) -> bool:
     """The bank holds the money: confirm the seat, or, if it is gone, let the authorisation go and say so.
 
     Returns whether the entry is confirmed. Repeating it changes nothing.
@@ -120,20 +125,32 @@ def record_authorisation(*, payment_id: int, intent_id: str) -> bool:
     with transaction.atomic(), pghistory.context(service="record_authorisation"):
         payment = lock_payment(payment_id)
         if payment.state == State.CREATED:
-            _authorise(payment, intent_id)
+            _authorise(payment, intent)
             _seat_or_void(payment)
             wake_on_commit(advance_payment, payment.pk)
+            wake_on_commit(look_at_entry, payment.entry_id)
         payment.entry.refresh_from_db(fields=["state"])
     return payment.entry.state == entries.State.CONFIRMED
 
 
-def _authorise(payment: Payment, intent_id: str) -> None:
+def _authorise(payment: Payment, intent: Intent) -> None:
     now = database_now()
-    payment.state, payment.intent, payment.authorised_at = State.AUTHORISED, intent_id, now
+    payment.state, payment.intent, payment.authorised_at = State.AUTHORISED, intent.id, now
     payment.failure_code = payment.failure_message = ""
     payment.due_at, payment.attempts = now, 0
-    changed = ("state", "intent", "authorised_at", "failure_code", "failure_message", "due_at", "attempts")
-    payment.save(update_fields=changed)
+    changed = ["state", "intent", "authorised_at", "failure_code", "failure_message", "due_at", "attempts"]
+    payment.save(update_fields=[*changed, *_describe(payment, intent.charge)])
+
+
+def _describe(payment: Payment, charge: Charge | None) -> tuple[str, ...]:
+    """By what it was paid, as a receipt shows it, and how risky that looked; returns the fields that changed."""
+    if charge is None:
+        return ()
+    payment.charge, payment.method = charge.id, charge.method[:32]
+    payment.card_brand, payment.card_last4 = charge.brand[:32], charge.last4[:4]
+    payment.card_fingerprint = charge.fingerprint[:64]
+    payment.risk_level, payment.risk_score = charge.risk_level[:16], charge.risk_score
+    return ("charge", "method", "card_brand", "card_last4", "card_fingerprint", "risk_level", "risk_score")
 
 
 def _seat_or_void(payment: Payment) -> None:
@@ -142,18 +159,3 @@ def _seat_or_void(payment: Payment) -> None:
         return
     release_payment(payment, reason=_("The payment came after the seat was gone."))
     notices.due([payment.entry], Notice.Kind.VOIDED, database_now())
-
-
-def record_decline(*, payment_id: int, intent: Intent) -> bool:
-    """A card was refused: keep the reason for the player, and leave more time. Returns whether that was so."""
-    if intent.status not in ("requires_payment_method", "canceled") or not intent.decline_code:
-        return False
-    with transaction.atomic(), pghistory.context(service="record_decline", reason=intent.decline_code):
-        payment = lock_payment(payment_id)
-        if payment.state not in (State.CREATED, State.FAILED):
-            return False
-        payment.failure_code, payment.failure_message = intent.decline_code[:64], intent.decline_message
-        payment.save(update_fields=["failure_code", "failure_message"])
-        if payment.state == State.CREATED:  # else the time was over first; the player still reads why
-            extend_for_retry(entry_id=payment.entry_id)
-    return True

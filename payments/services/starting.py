@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.models import User
-from payments.gateway import CheckoutOrder, Gateway, GatewayAwayError, GatewayError, Session
+from payments.gateway import CheckoutOrder, Gateway, GatewayAwayError, GatewayError, Session, urgently
 from payments.models import Payment
 from payments.rules import SESSION_STARTABLE, State, pause, session_expiry
 from payments.services.locking import lock_entry
@@ -35,12 +35,19 @@ class PaymentClosingError(RefusedError):
     remedy = gettext_lazy("Your seat is held. Go back and press the button again in a few seconds.")
 
 
+class CardChargingError(RefusedError):
+    code = "card_charging"
+    message = gettext_lazy("Your card on file is just being charged.")
+    remedy = gettext_lazy("Your seat is held. Go back in a few seconds: the page then says how it went.")
+
+
 class PaymentImpossibleError(RefusedError):
     code = "payment_impossible"
     message = gettext_lazy("The payment service refuses this payment; that is not your fault.")
     remedy = gettext_lazy("Your seat is held. Please write to the organizer, who can give you more time.")
 
 
+@urgently()
 def start_payment(*, account: User, public_id: str) -> str | None:
     """Take up an offer; returns the address of the checkout page, or None when the seat is confirmed without one.
 
@@ -50,6 +57,7 @@ def start_payment(*, account: User, public_id: str) -> str | None:
         EntryNotFoundError, OfferOverError
         PaymentAwayError: Stripe gave no answer; the offer is taken up, and trying again goes on from there
         PaymentClosingError, PaymentImpossibleError
+        CardChargingError: the card on file is being charged this very moment
     """
     if own_entry(account, public_id).state == entries.State.CONFIRMED:
         return None
@@ -68,6 +76,8 @@ def _payment_for(entry_id: int) -> Payment:
         raise OfferOverError(entry.state)
     now = database_now()
     payment = Payment.objects.live().locked().filter(entry=entry).first() or _new_payment(entry, now)
+    if payment.card_id is not None:
+        raise CardChargingError
     if payment.released_at is not None or payment.state != State.CREATED:
         raise PaymentClosingError
     if payment.checkout_session is None and payment.session_expires_at < now + SESSION_STARTABLE:

@@ -3,6 +3,7 @@
 Lock order: tournament, entries by id, seats, payment. No network call while a lock is held.
 """
 
+from registrations.services.charging import begin_charge, end_charge
 from registrations.services.errors import (
     CancelledError,
     ClosedError,
@@ -18,6 +19,7 @@ from registrations.services.holding import (
     OfferOverError,
     cancel_entry,
     confirm_entry,
+    extend_for_bank,
     extend_for_retry,
     lapse_offer,
     reopen_offer,
@@ -64,10 +66,13 @@ __all__ = [
     "SeatsTakenError",
     "TournamentNotFoundError",
     "beat",
+    "begin_charge",
     "cancel_entry",
     "close_entries_of_cancelled",
     "close_registration",
     "confirm_entry",
+    "end_charge",
+    "extend_for_bank",
     "extend_for_retry",
     "extend_offers",
     "grant_seat",

@@ -13,11 +13,11 @@ from registrations.models import Notice, QueueEntry
 from registrations.rules import CARD_RETRY_MINUTES, State
 from registrations.services import notices
 from registrations.services.errors import NotInQueueError
-from registrations.services.leaving import any_entry, own_entry
-from registrations.services.offering import lapse
+from registrations.services.leaving import any_entry, end, own_entry
+from registrations.services.offering import lapse, offer_deadlines
+from registrations.services.telling import tell_changed
 from tournaments.models import Tournament
 from tournaments.queries import database_now
-from vgchub import live
 from vgchub.errors import RefusedError
 
 # What changes with an offer and its seat.
@@ -59,7 +59,7 @@ def take_up_offer(*, account: User, public_id: str) -> QueueEntry:
         entry.refresh_from_db(fields=["state", "checkout_at", "offer_expires_at", "hold_until"])
         if not begun and (entry.state != State.OFFERED or entry.checkout_at is None):
             raise OfferOverError(entry.state)
-        _tell(entry)
+        tell_changed(entry)
     return entry
 
 
@@ -72,11 +72,25 @@ def extend_for_retry(*, entry_id: int) -> None:
     """A card was declined: leave ten more minutes, within `hold_until`."""
     with transaction.atomic(), pghistory.context(service="extend_for_retry"):
         entry = QueueEntry.objects.select_related("player", "tournament").get(pk=entry_id)
-        more = _deadline_clock(entry.tournament, database_now()) + timedelta(minutes=CARD_RETRY_MINUTES)
-        QueueEntry.objects.filter(pk=entry_id, state=State.OFFERED, checkout_at__isnull=False).update(
-            offer_expires_at=Least(F("hold_until"), Greatest(F("offer_expires_at"), Value(more)))
-        )
-        _tell(entry)
+        _extend(entry, _deadline_clock(entry.tournament, database_now()) + timedelta(minutes=CARD_RETRY_MINUTES))
+
+
+def extend_for_bank(*, entry_id: int, until: datetime) -> bool:
+    """The card's bank is asking its holder (3-D Secure): leave the offer until then, within `hold_until`.
+
+    Returns whether it is still open.
+    """
+    with transaction.atomic(), pghistory.context(service="extend_for_bank"):
+        return _extend(QueueEntry.objects.select_related("player", "tournament").get(pk=entry_id), until)
+
+
+def _extend(entry: QueueEntry, until: datetime) -> bool:
+    """An offer with a checkout lasts until then, or for as long as it would have, and never past `hold_until`."""
+    extended = QueueEntry.objects.filter(pk=entry.pk, state=State.OFFERED, checkout_at__isnull=False).update(
+        offer_expires_at=Least(F("hold_until"), Greatest(F("offer_expires_at"), Value(until)))
+    )
+    tell_changed(entry)
+    return bool(extended)
 
 
 def confirm_entry(*, entry_id: int, paid: bool = False) -> QueueEntry:
@@ -106,26 +120,30 @@ def _confirm(entry: QueueEntry, now: datetime, *, unless_over_at: datetime | Non
         raise OfferOverError(entry.state)
     if confirmed:
         notices.due([entry], Notice.Kind.CONFIRMED, now)
-        _tell(entry)
+        tell_changed(entry)
     return entry
 
 
 def reopen_offer(*, entry_id: int) -> bool:
-    """The capture failed for good: the seat stays with the player, to be paid again within a fresh deadline."""
+    """The capture failed for good: the seat stays with the player, to be paid again within a fresh deadline.
+
+    It is that of an offer made now (hours outside the rush, never ending in the night), and at least the time to pay once more.
+    """
     with transaction.atomic(), pghistory.context(service="reopen_offer"):
         now = database_now()
         entry = QueueEntry.objects.select_related("player", "tournament").get(pk=entry_id)
-        expires_at = now + timedelta(minutes=entry.tournament.payment_minutes + CARD_RETRY_MINUTES)
+        paying = timedelta(minutes=entry.tournament.payment_minutes + CARD_RETRY_MINUTES)
+        expires_at = max(now + paying, offer_deadlines(entry.tournament, now).expires_at)
         reopened = QueueEntry.objects.filter(pk=entry_id, state=State.CONFIRMED).update(
             state=State.OFFERED,
             confirmed_at=None,
             checkout_at=None,
             offer_expires_at=expires_at,
-            hold_until=expires_at + timedelta(minutes=entry.tournament.payment_minutes + CARD_RETRY_MINUTES),
+            hold_until=expires_at + paying,
         )
         if reopened:
             notices.due([entry], Notice.Kind.UNSEATED, now)
-            _tell(entry)
+            tell_changed(entry)
     return bool(reopened)
 
 
@@ -138,15 +156,13 @@ def cancel_entry(*, entry_id: int, reason: str = "", by: User | None = None) -> 
     context = {"by": by.pk} if by else {}
     with transaction.atomic(), pghistory.context(service="cancel_entry", reason=reason, **context):
         now = database_now()
-        cancelled = QueueEntry.objects.filter(pk=entry_id, state=State.CONFIRMED).update(
-            state=State.CANCELLED, seat=None, checkout_at=None, ended_at=now
-        )
+        cancelled = end(QueueEntry.objects.filter(pk=entry_id, state=State.CONFIRMED), State.CANCELLED, now)
         entry = QueueEntry.objects.select_related("player", "tournament").get(pk=entry_id)
         if not cancelled and entry.state != State.CANCELLED:
             raise NotInQueueError(entry.state)
         if cancelled:
             notices.due([entry], Notice.Kind.CANCELLED, now)
-            _tell(entry)
+            tell_changed(entry)
     return entry
 
 
@@ -174,9 +190,5 @@ def waive_fee(*, public_id: str, by: User, reason: str) -> QueueEntry:
         entry = any_entry(public_id)
         if not waived:
             raise NotInQueueError(entry.state)
-        _tell(entry)
+        tell_changed(entry)
     return entry
-
-
-def _tell(entry: QueueEntry) -> None:
-    live.tell_on_commit(entry.player.account_id, "entry.changed", entry=entry.public_id)

@@ -1,9 +1,9 @@
 """Getting into the line. This is the hot path: one SELECT finds the players, one INSERT decides.
 
-Everything else that a join needs is in memory: the tournament's rules, with the version that the INSERT tests.
+Everything else that a join needs is in memory: the tournament's rules, of a version that both statements know.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pghistory
@@ -25,7 +25,7 @@ from tournaments import rules
 from tournaments.models import Tournament
 from tournaments.queries import EntryRules, database_now, entry_rules_anew, known_entry_rules, memberships
 from vgchub.errors import RefusedError
-from vgchub.postgresql.prepared import HISTORY, Columns, fetch, history
+from vgchub.postgresql.prepared import HISTORY, Columns, fetch, history, split
 from vgchub.ratelimit import Source
 
 
@@ -45,10 +45,13 @@ class Arrival:
 ATTEMPTS = 3
 PLAYER, ENTRY = Columns(Player, "p"), Columns(QueueEntry, "e")
 
+# In one order in every tab: the INSERT takes them as they come, and waits at each for a tab that has just put it in.
+# With them comes the version that the tournament's rules have at this moment: nobody is limited or refused by older ones.
 PLAYERS = f"""
-SELECT {PLAYER}, a.email_verified_at
+SELECT {PLAYER}, a.email_verified_at, (SELECT rules_version FROM tournaments_tournament WHERE id = %(tournament)s::bigint)
 FROM accounts_player p JOIN accounts_user a ON a.id = p.account_id
 WHERE a.id = %(account)s::bigint AND a.is_active AND p.id = ANY(%(players)s::bigint[])
+ORDER BY p.id
 """  # noqa: S608  names of our own columns
 
 # The row of the tournament is held FOR KEY SHARE: an admitter, a seal or a close, which hold it FOR UPDATE, never run while
@@ -103,8 +106,8 @@ def join_queue(
         PlayerNotFoundError, NotEligibleError, NotOpenYetError, ClosedError, CancelledError, FullError, TooManyRequestsError,
         NotYourTurnError, TournamentNotFoundError
     """
-    players = _players(account, player_ids)
-    entry_rules = known_entry_rules(tournament.slug)
+    players, version = _players(account, tournament, player_ids)
+    entry_rules = _found(lambda: known_entry_rules(tournament.slug, version))
     if source:
         take_join(entry_rules, players, source.prefix)
     for _attempt in range(ATTEMPTS):
@@ -115,26 +118,34 @@ def join_queue(
                 entries = _live_entries(entry_rules.tournament, players)
             if len(entries) == len(players):
                 return [entries[pk] for pk in player_ids]
-        try:
-            entry_rules = entry_rules_anew(tournament.slug)
-        except Tournament.DoesNotExist:
-            raise TournamentNotFoundError from None
+        entry_rules = _found(lambda: entry_rules_anew(tournament.slug))
         if refusal := _refusal(entry_rules, players):
             raise refusal
     raise ClosedError
 
 
-def _players(account: User, player_ids: Sequence[int]) -> list[Player]:
-    """The account's players of these ids; of their account it is known whether its address is verified."""
-    rows = fetch(PLAYERS, {"account": account.pk, "players": list(player_ids)})
+def _players(account: User, tournament: Tournament, player_ids: Sequence[int]) -> tuple[list[Player], int]:
+    """The account's players of these ids, and the version of the tournament's rules (0 where there is none any more).
+
+    Of the players' account it is known whether its address is verified.
+    """
+    rows = fetch(PLAYERS, {"account": account.pk, "players": list(player_ids), "tournament": tournament.pk})
     if not player_ids or {row[0] for row in rows} != set(player_ids):
         raise PlayerNotFoundError
     players = []
     for row in rows:
-        player = PLAYER.row(row[:-1])
-        player.account = User.from_db("default", ["id", "email_verified_at"], (player.account_id, row[-1]))
+        own, (verified_at, version) = split(row, PLAYER)
+        player = PLAYER.row(own)
+        player.account = User.from_db("default", ["id", "email_verified_at"], (player.account_id, verified_at))
         players.append(player)
-    return players
+    return players, version or 0
+
+
+def _found(read: Callable[[], EntryRules]) -> EntryRules:
+    try:
+        return read()
+    except Tournament.DoesNotExist:  # nor is there one at an address that has just changed
+        raise TournamentNotFoundError from None
 
 
 def _arrivals(players: Sequence[Player], entry_rules: EntryRules) -> list[Arrival]:

@@ -1,14 +1,16 @@
 """Out of the line by oneself, and back in once after a missed offer."""
 
+from datetime import datetime
+
 import pghistory
 from django.db import connection, transaction
 
 from accounts.models import User
-from registrations.models import QueueEntry
+from registrations.models import QueueEntry, QueueEntryQuerySet
 from registrations.rules import State
 from registrations.services.errors import ClosedError, EntryNotFoundError, NotInQueueError
+from registrations.services.telling import tell_accounts
 from tournaments.queries import database_now
-from vgchub import live
 
 
 def leave_queue(*, account: User, public_id: str) -> QueueEntry:
@@ -20,19 +22,20 @@ def leave_queue(*, account: User, public_id: str) -> QueueEntry:
     """
     with transaction.atomic(), pghistory.context(service="leave_queue"):
         entry = own_entry(account, public_id)
-        left = QueueEntry.objects.filter(pk=entry.pk, state__in=[State.WAITING, State.OFFERED, State.PASSED]).update(
-            state=State.LEFT,
-            seat=None,
-            offer_expires_at=None,
-            hold_until=None,
-            checkout_at=None,
-            ended_at=database_now(),
-        )
+        staying = QueueEntry.objects.filter(pk=entry.pk, state__in=[State.WAITING, State.OFFERED, State.PASSED])
+        left = end(staying, State.LEFT, database_now())
         entry.refresh_from_db()
         if not left and entry.state != State.LEFT:
             raise NotInQueueError(entry.state)
-        live.tell_on_commit(account.pk, "entry.changed", entry=entry.public_id)
+        tell_accounts([(account.pk, entry.public_id)])
     return entry
+
+
+def end(entries: QueueEntryQuerySet, state: State, now: datetime) -> int:
+    """Make it an end, and let go of what an entry may hold: a seat, an offer, a checkout. Returns how many ended."""
+    return entries.update(
+        state=state, seat=None, offer_expires_at=None, hold_until=None, checkout_at=None, ended_at=now
+    )
 
 
 STEP_BACK_IN = """
@@ -61,7 +64,7 @@ def step_back_in(*, account: User, public_id: str) -> QueueEntry:
         entry.refresh_from_db()
         if not stepped and not (entry.state == State.WAITING and entry.stepped_back_at):
             raise ClosedError if entry.state == State.PASSED else NotInQueueError(entry.state)
-        live.tell_on_commit(account.pk, "entry.changed", entry=entry.public_id)
+        tell_accounts([(account.pk, entry.public_id)])
     return entry
 
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -14,35 +15,54 @@ from post_office.models import PRIORITY, STATUS, Email
 from post_office.utils import parse_emails
 
 from registrations.models import BULK_KINDS, Notice, QueueEntry, QueueEntryQuerySet
-from registrations.rules import State
+from registrations.rules import NOTICE_TRIES, State
 from registrations.tasks import send_notices
 from tournaments.queries import database_now
 from vgchub.celery import wake_on_commit
+from vgchub.masking import clean
 from vgchub.pages import absolute
-from vgchub.words import moment
+from vgchub.postgresql.locks import Work, only_one
+from vgchub.words import moment, money
 
 logger = logging.getLogger(__name__)
 
 BATCH = 100
 TRY_AGAIN = timedelta(minutes=10)
-BULK_LOCK = 4  # the advisory locks of the clock are 1 and 2, the draw's is 3
+OF_OFFERS = (Notice.Kind.OFFERED, Notice.Kind.ENDING, Notice.Kind.UNSEATED, Notice.Kind.WON, Notice.Kind.ACTION)
 OF_DRAWS = (Notice.Kind.SEALED, Notice.Kind.LEFT_OUT, Notice.Kind.DRAWN, Notice.Kind.DRAW_VOID)
 
 
-def due(entries: Iterable[QueueEntry], kind: Notice.Kind, at: datetime) -> None:
+def due(
+    entries: Iterable[QueueEntry],
+    kind: Notice.Kind,
+    at: datetime,
+    *,
+    number: int | None = None,
+    facts: dict[str, Any] | None = None,
+) -> None:
     """Note that each entry's account is due a mail; for the same offer once, and again only if it came true again.
 
     (Confirmed, the capture fails, paid once more, confirmed: the last that the player hears is how it stands.) The callers found
-    by their UPDATE's row count that it has just come true.
+    by their UPDATE's row count that it has just come true. `number` stands for the offer's where a mail is about something else,
+    and `facts` are words of its template; an amount_minor with its currency becomes "amount".
     """
-    rows = [Notice(entry=entry, kind=kind, offer_number=entry.offer_number or 0, due_at=at) for entry in entries]
+    rows = [
+        Notice(
+            entry=entry,
+            kind=kind,
+            offer_number=(entry.offer_number or 0) if number is None else number,
+            due_at=at,
+            facts=facts or {},
+        )
+        for entry in entries
+    ]
     if not rows:
         return
     Notice.objects.bulk_create(
         rows,
         update_conflicts=True,
         unique_fields=["entry", "kind", "offer_number"],
-        update_fields=["due_at", "mailed_at"],
+        update_fields=["due_at", "mailed_at", "facts", "attempts"],
     )
     wake_on_commit(send_notices)
 
@@ -50,16 +70,16 @@ def due(entries: Iterable[QueueEntry], kind: Notice.Kind, at: datetime) -> None:
 OFFERS = """
 INSERT INTO registrations_notice (entry_id, kind, offer_number, due_at)
 SELECT e.id, kind, e.offer_number, due_at
-FROM registrations_queueentry e, (VALUES ('OFFERED', %(now)s), ('ENDING', %(ending)s)) AS mail (kind, due_at)
+FROM registrations_queueentry e, (VALUES ('OFFERED', %(told)s), ('ENDING', %(ending)s)) AS mail (kind, due_at)
 WHERE e.id = ANY(%(entries)s)
 """
 
 
-def offers_due(entry_ids: list[int], *, offered_at: datetime, expires_at: datetime) -> None:
+def offers_due(entry_ids: list[int], *, offered_at: datetime, expires_at: datetime, told_at: datetime) -> None:
     """Note the two mails of each new offer, that it is there and that it is about to end: one statement for all of them."""
     ending = ending_due_at(expires_at, offered_at)
     with connection.cursor() as cursor:
-        cursor.execute(OFFERS, {"entries": entry_ids, "now": offered_at, "ending": ending})
+        cursor.execute(OFFERS, {"entries": entry_ids, "told": told_at, "ending": ending})
     wake_on_commit(send_notices)
 
 
@@ -69,24 +89,28 @@ def ending_due_at(expires_at: datetime, offered_at: datetime) -> datetime:
 
 
 def postpone(entries: QueueEntryQuerySet, more: timedelta) -> None:
-    """The offers of these entries last longer: so does the wait for the mail about their end."""
-    Notice.objects.filter(entry__in=entries, kind=Notice.Kind.ENDING, mailed_at=None).update(due_at=F("due_at") + more)
+    """The offers of these entries last longer: so does the wait for the mail about their end, unless it was given up."""
+    waiting = Notice.objects.filter(mailed_at=None, attempts__lt=NOTICE_TRIES)
+    waiting.filter(entry__in=entries, kind=Notice.Kind.ENDING).update(due_at=F("due_at") + more)
 
 
 def send_due_notices() -> int:
     """Render and queue one batch of due mails; returns how many rows were dealt with.
 
     What goes to a whole crowd comes once nothing else is due, and one worker at a time does it: the others stay free for what
-    comes due meanwhile. One that can't be mailed is logged and tried again later, so that it holds nobody else's up.
+    comes due meanwhile. One that can't be mailed is logged and tried again later, so that it holds nobody else's up; after
+    NOTICE_TRIES it stays due, and payments makes a dead letter of it.
     """
     with transaction.atomic():
         now = database_now()
-        due = Notice.objects.filter(mailed_at=None, due_at__lte=now)
-        batch = _batch(_urgent(due)) or (_batch(_to_crowds(due)) if _only_one() else [])
+        due = Notice.objects.filter(mailed_at=None, due_at__lte=now, attempts__lt=NOTICE_TRIES)
+        batch = _batch(_urgent(due)) or (_batch(_to_crowds(due)) if only_one(Work.MAIL_CROWDS) else [])
         emails, failed = _rendered(batch, now)
         Email.objects.bulk_create(emails)
-        Notice.objects.filter(pk__in=failed).update(due_at=now + TRY_AGAIN)
-        Notice.objects.filter(pk__in=[notice.pk for notice in batch if notice.pk not in failed]).update(mailed_at=now)
+        Notice.objects.bulk_update(failed, ["attempts", "problem", "due_at"])
+        Notice.objects.filter(pk__in={notice.pk for notice in batch} - {notice.pk for notice in failed}).update(
+            mailed_at=now
+        )
     return len(batch)
 
 
@@ -108,25 +132,24 @@ def _batch(due: QuerySet[Notice]) -> list[Notice]:
     )
 
 
-def _only_one() -> bool:
-    """Whether this transaction is the one that mails to crowds; until it ends."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, 0)", [BULK_LOCK])
-        got: bool = cursor.fetchone()[0]
-    return got
-
-
-def _rendered(batch: list[Notice], now: datetime) -> tuple[list[Email], set[int]]:
-    """The mails that say what is still so, and the ids of the notices that can't be mailed, such as to an address that is none."""
-    emails, failed = [], set()
+def _rendered(batch: list[Notice], now: datetime) -> tuple[list[Email], list[Notice]]:
+    """The mails that say what is still so, and the notices that can't be mailed, such as to an address that is none."""
+    emails, failed = [], []
     for notice in batch:
         try:
             if _still_true(notice):
                 emails.append(_email(notice, now))
-        except Exception:
-            logger.exception("Notice %s can't be mailed; it is tried again", notice.pk)
-            failed.add(notice.pk)
+        except Exception as error:
+            logger.exception("Notice %s can't be mailed", notice.pk)
+            failed.append(_tried(notice, error, now))
     return emails, failed
+
+
+def _tried(notice: Notice, error: Exception, now: datetime) -> Notice:
+    notice.attempts, notice.problem = notice.attempts + 1, clean(f"{type(error).__name__}: {error}")
+    if notice.attempts < NOTICE_TRIES:
+        notice.due_at = now + TRY_AGAIN
+    return notice
 
 
 def _still_true(notice: Notice) -> bool:
@@ -136,7 +159,7 @@ def _still_true(notice: Notice) -> bool:
         return entry.is_live
     if notice.kind in OF_DRAWS:
         return entry.state == State.WAITING
-    if notice.kind not in (Notice.Kind.OFFERED, Notice.Kind.ENDING, Notice.Kind.UNSEATED):
+    if notice.kind not in OF_OFFERS:
         return True
     if notice.kind == Notice.Kind.ENDING and entry.checkout_at is not None:
         return False
@@ -149,7 +172,12 @@ def _email(notice: Notice, now: datetime) -> Email:
     Raises ValidationError.
     """
     entry = notice.entry
-    context = _words(entry, now) | {"entry": entry, "draw_number": notice.offer_number, "now": now}
+    context = _words(entry, now) | {
+        "entry": entry,
+        "draw_number": notice.offer_number,
+        "now": now,
+        "facts": _said(notice),
+    }
     name = f"registrations/mail/{notice.kind.lower()}"
     subject = " ".join(render_to_string(f"{name}_subject.txt", context).split())
     text = render_to_string(f"{name}.txt", context)
@@ -159,7 +187,7 @@ def _email(notice: Notice, now: datetime) -> Email:
         subject=subject,
         message=text,
         html_message=render_to_string("registrations/mail/mail.html", {"subject": subject, "text": text}),
-        headers={"X-VGCHub-Entry": entry.public_id},
+        headers={"X-VGCHub-Entry": entry.public_id, "X-VGCHub-Kind": notice.kind},
         status=STATUS.queued,
         priority=_priority(notice),
     )
@@ -167,10 +195,18 @@ def _email(notice: Notice, now: datetime) -> Email:
     return email
 
 
+def _said(notice: Notice) -> dict[str, object]:
+    """The facts of a mail, with the amount as a person reads it."""
+    facts: dict[str, object] = dict(notice.facts)
+    if "amount_minor" in notice.facts:
+        facts["amount"] = money(notice.facts["amount_minor"], notice.facts["currency"])
+    return facts
+
+
 def _priority(notice: Notice) -> int:
     """The mail queue sends the urgent first, too."""
     low, medium, high = int(PRIORITY.low), int(PRIORITY.medium), int(PRIORITY.high)
-    if notice.kind == Notice.Kind.OFFERED:
+    if notice.kind in (Notice.Kind.OFFERED, Notice.Kind.WON, Notice.Kind.ACTION):
         return high
     return low if notice.kind in BULK_KINDS else medium
 
@@ -187,4 +223,5 @@ def _words(entry: QueueEntry, now: datetime) -> dict[str, object]:
         "until": moment(expires_at, ZoneInfo(tournament.time_zone), now=now) if expires_at else "",
         "live_url": absolute(reverse("queue", args=[tournament.slug])),
         "entry_url": absolute(entry.get_absolute_url()),
+        "receipt_url": "" if entry.is_free else absolute(reverse("receipt", args=[entry.public_id])),
     }

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pghistory
 from django.db import connection, transaction
-from django.db.models import F, Window
+from django.db.models import Count, F, Q, Window
 from django.db.models.functions import RowNumber
 from django.utils.translation import gettext_lazy
 
@@ -17,11 +17,16 @@ from registrations.rules import State
 from registrations.services import notices
 from registrations.services.errors import NotInQueueError
 from registrations.services.leaving import any_entry
+from registrations.services.telling import tell_accounts, tell_changed
 from tournaments.models import Seat, Tournament
 from tournaments.queries import database_now
 from tournaments.rules import Phase
-from vgchub import health, live
+from vgchub import health
 from vgchub.errors import RefusedError
+
+MINUTE = timedelta(minutes=1)
+# Who has a card on file is told of it in the same mail, by payments, which need a moment to find out.
+WORDS_OF_CARDS = timedelta(seconds=15)
 
 
 class NoFreeSeatError(RefusedError):
@@ -61,18 +66,26 @@ def offer_seats(*, tournament_id: int) -> int:
 
 
 def _offers_allowed(tournament: Tournament, now: datetime) -> int:
-    """How many offers may be made now: a batch in each of the periods that `offers_per_minute` leaves for one."""
+    """How many offers may be made now: never more than `offers_per_minute` within a minute, spread over it batch by batch.
+
+    A batch is due a tick early: the clock finds it up to a tick late, and the minute would not be used up if every batch were late.
+    While payments are not well the batches are further apart.
+    """
     # ANNOUNCED may offer: an early lane's line stands before its tournament's phase says so.
     if tournament.phase(now) in (Phase.DRAFT, Phase.OVER, Phase.CANCELLED):
         return 0
     if tournament.paused_at is not None or not _order_stands(tournament, now):
         return 0
-    per_minute = tournament.offers_per_minute * health.offer_pace()
-    if not per_minute:
+    pace = health.offer_pace()
+    if not pace:
         return 0
-    period = timedelta(minutes=tournament.offer_batch / per_minute)
-    recent = QueueEntry.objects.filter(tournament=tournament, offered_at__gt=now - period).count()
-    return max(0, tournament.offer_batch - recent)
+    period = timedelta(minutes=tournament.offer_batch / (tournament.offers_per_minute * pace))
+    made = QueueEntry.objects.filter(tournament=tournament, offered_at__gt=now - max(period, MINUTE)).aggregate(
+        in_minute=Count("offered_at", filter=Q(offered_at__gt=now - MINUTE)),
+        in_period=Count("offered_at", filter=Q(offered_at__gt=now - period + rules.TICK)),
+    )
+    left: int = min(tournament.offer_batch - made["in_period"], tournament.offers_per_minute - made["in_minute"])
+    return max(0, left)
 
 
 def _order_stands(tournament: Tournament, now: datetime) -> bool:
@@ -162,10 +175,13 @@ def _offer(tournament: Tournament, pairs: list[tuple[int, int]], now: datetime) 
             },
         )
         offered = cursor.fetchall()
-    notices.offers_due([pk for pk, *_ in offered], offered_at=now, expires_at=deadlines.expires_at)
-    live.tell_many_on_commit(
-        [(account_id, {"kind": "entry.changed", "entry": public_id}) for _pk, public_id, account_id in offered]
+    notices.offers_due(
+        [pk for pk, *_ in offered],
+        offered_at=now,
+        expires_at=deadlines.expires_at,
+        told_at=now + WORDS_OF_CARDS if tournament.saves_cards else now,
     )
+    tell_accounts((account_id, public_id) for _pk, public_id, account_id in offered)
     return len(offered)
 
 
@@ -242,22 +258,13 @@ def add_time(tournament: Tournament, more: timedelta) -> int:
             morning = rules.out_of_the_night(entry.offer_expires_at, offer_rules.zone)
             if morning != entry.offer_expires_at:
                 _move(offered.filter(pk=entry.pk), morning - entry.offer_expires_at)
-    _tell(offered)
+    tell_changed(*offered.select_related("player"))
     return changed
 
 
 def _move(offered: QueueEntryQuerySet, more: timedelta) -> int:
     notices.postpone(offered, more)
     return offered.update(offer_expires_at=F("offer_expires_at") + more, hold_until=F("hold_until") + more)
-
-
-def _tell(entries: Iterable[QueueEntry]) -> None:
-    live.tell_many_on_commit(
-        [
-            (entry.player.account_id, {"kind": "entry.changed", "entry": entry.public_id})
-            for entry in QueueEntry.objects.filter(pk__in=[e.pk for e in entries]).select_related("player")
-        ]
-    )
 
 
 LAPSE = """
@@ -297,5 +304,5 @@ def lapse(tournament_id: int, *, entry_id: int | None, settled: bool) -> int:
     entries = QueueEntry.objects.filter(pk__in=ids).select_related("player")
     notices.due([e for e in entries if e.state == State.PASSED], Notice.Kind.PASSED, now)
     notices.due([e for e in entries if e.state == State.LAPSED], Notice.Kind.LAPSED, now)
-    _tell(entries)
+    tell_changed(*entries)
     return len(ids)

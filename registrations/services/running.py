@@ -15,12 +15,12 @@ from registrations.models import Heartbeat, Notice, QueueEntry, QueueEntryQueryS
 from registrations.rules import State
 from registrations.services import notices
 from registrations.services.errors import CancelledError, NotInQueueError
-from registrations.services.leaving import any_entry
+from registrations.services.leaving import any_entry, end
 from registrations.services.offering import add_time
+from registrations.services.telling import tell_changed
 from tournaments import rules
 from tournaments.models import Division, Seat, Tournament
 from tournaments.queries import EntryRules, database_now, entry_rules, listed
-from vgchub import live
 from vgchub.errors import RefusedError
 
 CHUNK = 1000
@@ -72,7 +72,11 @@ def beat() -> timedelta:
 
 
 def pause_tournament(*, tournament_id: int, by: User, reason: str = "") -> None:
-    """Stop offers and lapses. Joining goes on. Pausing twice changes nothing."""
+    """Stop offers and lapses. Joining goes on. Pausing twice changes nothing.
+
+    Raises:
+        CancelledError
+    """
     with transaction.atomic(), pghistory.context(service="pause_tournament", by=by.pk, reason=reason):
         tournament = Tournament.objects.locked().get(pk=tournament_id)
         if tournament.cancelled_at is not None:
@@ -209,7 +213,7 @@ def _regroup(tournament: Tournament, groups: dict[int, rules.Group | None]) -> N
     for entry in entries:
         entry.group_id, entry.priority = _group_and_lane(groups[entry.pk], tournament)
     QueueEntry.objects.bulk_update(entries, ["group", "priority"])
-    live.tell_many_on_commit([(e.player.account_id, {"kind": "entry.changed", "entry": e.public_id}) for e in entries])
+    tell_changed(*entries)
 
 
 def close_due_registrations() -> int:
@@ -248,14 +252,10 @@ def _close(tournament_id: int, states: list[State], now: datetime) -> int:
     )
     for start in range(0, len(ids), CHUNK):
         chunk = ids[start : start + CHUNK]
-        QueueEntry.objects.filter(pk__in=chunk).update(
-            state=State.CLOSED, seat=None, offer_expires_at=None, hold_until=None, checkout_at=None, ended_at=now
-        )
+        end(QueueEntry.objects.filter(pk__in=chunk), State.CLOSED, now)
         entries = list(QueueEntry.objects.filter(pk__in=chunk).select_related("player"))
         notices.due(entries, Notice.Kind.CLOSED, now)
-        live.tell_many_on_commit(
-            [(e.player.account_id, {"kind": "entry.changed", "entry": e.public_id}) for e in entries]
-        )
+        tell_changed(*entries)
     return len(ids)
 
 
@@ -268,16 +268,10 @@ def reject_entry(*, public_id: str, by: User, reason: str) -> QueueEntry:
     """
     with transaction.atomic(), pghistory.context(service="reject_entry", by=by.pk, reason=reason):
         now = database_now()
-        rejected = (
-            QueueEntry.objects.live()
-            .filter(public_id=public_id)
-            .update(
-                state=State.REJECTED, seat=None, offer_expires_at=None, hold_until=None, checkout_at=None, ended_at=now
-            )
-        )
+        rejected = end(QueueEntry.objects.live().filter(public_id=public_id), State.REJECTED, now)
         entry = any_entry(public_id)
         if not rejected:
             raise NotInQueueError(entry.state)
         notices.due([entry], Notice.Kind.REJECTED, now)
-        live.tell_on_commit(entry.player.account_id, "entry.changed", entry=entry.public_id)
+        tell_changed(entry)
     return entry

@@ -5,7 +5,7 @@ from django.utils.translation import gettext_lazy
 
 from registrations.models import BULK_KINDS
 from reports.invariants.asking import Invariant, exceptions, of_tournament
-from reports.invariants.money import calls_overdue
+from reports.invariants.money import calls_overdue, cards_overdue
 
 MAILED_WITHIN_MINUTES = 5
 BULK_WITHIN_MINUTES = 180  # a crowd's mails wait while others are due
@@ -43,6 +43,9 @@ JOIN tournaments_tournament t ON t.id = e.tournament_id
 WHERE n.mailed_at IS NULL
   AND n.due_at < statement_timestamp()
       - make_interval(mins => CASE WHEN n.kind = ANY(%(bulk)s) THEN %(bulk_within)s ELSE %(within)s END)
+  AND NOT (n.kind = 'ENDING' AND t.paused_at IS NOT NULL)  -- resuming moves it with the offer
+  AND NOT EXISTS (SELECT FROM payments_deadletter l  -- somebody decided that it is not to be sent, and it has not come due anew
+                  WHERE l.kind = 'MAIL' AND l.reference = 'notice ' || n.id AND l.state = 'DISMISSED' AND l.decided_at >= n.due_at)
   AND {of_tournament("e.tournament_id")}
 GROUP BY 1, 2 ORDER BY 1, 2
 """  # noqa: S608
@@ -61,6 +64,18 @@ WHERE n.id IS NULL AND (d.state <> 'VOID' OR m.kind = 'DRAW_VOID')
   AND (m.done_at IS NOT NULL OR m.due_at < statement_timestamp() - make_interval(mins => %(within)s))
   AND {of_tournament("d.tournament_id")}
 GROUP BY 1, 2 ORDER BY 1, 2
+"""  # noqa: S608
+
+# A refund that Stripe has accepted is told, once.
+OWED_BY_REFUNDS = f"""
+SELECT t.slug, e.public_id, r.id AS refund
+FROM payments_refund r
+JOIN payments_payment p ON p.id = r.payment_id
+JOIN registrations_queueentry e ON e.id = p.entry_id
+JOIN tournaments_tournament t ON t.id = e.tournament_id
+LEFT JOIN registrations_notice n ON n.entry_id = e.id AND n.kind = 'REFUNDED' AND n.offer_number = r.id
+WHERE r.state IN ('PENDING', 'SUCCEEDED') AND n.id IS NULL AND {of_tournament("e.tournament_id")}
+ORDER BY r.id
 """  # noqa: S608
 
 
@@ -87,11 +102,16 @@ def unsent(tournament_id: int | None) -> list[str]:
             tournament_id,
             within=BULK_WITHIN_MINUTES,
         ),
+        *exceptions(
+            OWED_BY_REFUNDS,
+            _("%(slug)s: entry %(public_id)s is owed the mail about refund %(refund)s, and none is planned."),
+            tournament_id,
+        ),
     ]
 
 
 def undone(tournament_id: int | None) -> list[str]:
-    return [*unsent(tournament_id), *calls_overdue(tournament_id)]
+    return [*unsent(tournament_id), *calls_overdue(tournament_id), *cards_overdue(tournament_id)]
 
 
 INVARIANTS = (Invariant("I14", gettext_lazy("Every mail and Stripe call due was made or is scheduled."), undone),)

@@ -1,6 +1,7 @@
 // Counts down to `data-deadline` by the server's clock, in the words that the server began with, and shrinks the rings beside it.
 
 import { serverNow } from "./clock.js";
+import { isFormInUse } from "./forms.js";
 
 const SPREAD_MS = 3000; // everybody's countdown ends at once; their next requests should not
 const unit = (name) => new Intl.NumberFormat(document.documentElement.lang || "en", { style: "unit", unit: name, unitDisplay: "short" });
@@ -35,9 +36,11 @@ function over(element) {
   const shown = element.dataset.reveal && document.getElementById(element.dataset.reveal);
   if (shown) shown.hidden = false;
   element.dispatchEvent(new CustomEvent("countdown:over", { bubbles: true }));
-  const then = { reload: () => location.reload(), send: () => element.closest("form").requestSubmit() }[element.dataset.then];
+  const then = { reload: reloadPage, send: () => element.closest("form").requestSubmit() }[element.dataset.then];
   if (then) setTimeout(then, Math.random() * SPREAD_MS);
 }
+
+const reloadPage = () => isFormInUse() || location.reload();
 
 tick();
 setInterval(tick, 250);

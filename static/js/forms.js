@@ -21,6 +21,9 @@ export function release(form) {
   }
 }
 
+// While somebody fills in a form, or waits for what it answers, the page must not be loaded again: the words, or the answer, would be lost.
+export const isFormInUse = () => Boolean(document.querySelector("form:focus-within, form[data-taken]"));
+
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (form.dataset.taken) {

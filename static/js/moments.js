@@ -1,7 +1,7 @@
 // Adds the reader's own time to every time that the venue's clock shows differently.
 
-function wallClock(date, timeZone) {
-  return new Intl.DateTimeFormat("en", { timeZone, dateStyle: "short", timeStyle: "short" }).format(date);
+function inZone(date, timeZone, style) {
+  return new Intl.DateTimeFormat("en", { timeZone, ...style }).format(date);
 }
 
 export function addOwnTimes(root = document) {
@@ -10,10 +10,12 @@ export function addOwnTimes(root = document) {
   for (const element of root.querySelectorAll("time[data-zone]:not([data-own-shown])")) {
     const date = new Date(element.dateTime);
     element.dataset.ownShown = "yes";
-    if (wallClock(date, element.dataset.zone) === wallClock(date)) continue;
-    const short = element.dataset.style === "time";
-    const day = short ? { second: "2-digit" } : { weekday: "short", day: "numeric", month: "short" };
-    const time = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+    const differs = (style) => inZone(date, element.dataset.zone, style) !== inZone(date, undefined, style);
+    if (!differs({ dateStyle: "short", timeStyle: "short" })) continue;
+    // As exact as the venue's time beside it; the day only where it is another one there.
+    const exact = element.dataset.style === "time" || date.getSeconds() !== 0;
+    const day = differs({ dateStyle: "short" }) ? { weekday: "short", day: "numeric", month: "short" } : {};
+    const time = { hour: "2-digit", minute: "2-digit", ...(exact && { second: "2-digit" }), hourCycle: "h23" };
     const own = document.createElement("span");
     own.className = "moment__own";
     own.textContent = element.dataset.own.replace("{time}", new Intl.DateTimeFormat(language, { ...day, ...time }).format(date));

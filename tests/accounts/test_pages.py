@@ -106,7 +106,7 @@ class TestAddingAPlayer:
             answer = browser.post(ADD, {**ADULT, "player_id": str(number)})
 
         assert alice.players.count() == 2
-        assert "Nothing is lost" in answer.content.decode()
+        assert "Try again in " in answer.content.decode()
 
 
 class TestEditingAPlayer:

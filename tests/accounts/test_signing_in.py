@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from allauth.account.models import EmailAddress
 from django.contrib.sessions.models import Session
-from django.core.cache import caches
+from django.core.cache import cache, caches
 from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
@@ -273,12 +273,28 @@ class TestLimits:
         assert (answers, elsewhere) == ([200, 200, 429, 429], 200)
 
     def test_a_limit_says_when_to_try_again(self, client: Client, settings: Settings) -> None:
-        settings.ACCOUNT_RATE_LIMITS = {"signup": "1/m/ip"}
+        settings.ACCOUNT_RATE_LIMITS = {"signup": "1/10m/ip", "login": "1/20m/ip"}
         client.post(reverse("account_signup"), {})
+        [key] = cache.keys("allauth:rl:*signup*")  # type: ignore[attr-defined]  # Redis'
+        cache.set(key, [cache.get(key)[0] - 300], 600)  # five minutes later
         answer = client.post(reverse("account_signup"), SIGN_UP)
 
-        assert (answer.status_code, answer["Retry-After"]) == (429, "60")
-        assert "That was tried too often." in answer.content.decode()
+        assert answer.status_code == 429
+        assert 240 < int(answer["Retry-After"]) <= 300
+        assert answer["RateLimit-Policy"] == '"signup";q=1;w=600'
+        assert answer["RateLimit"] == f'"signup";r=0;t={answer["Retry-After"]}'
+        shown = answer.content.decode()
+        assert "That was tried too often." in shown
+        assert "Try again in " in shown
+
+    def test_a_limit_of_which_nothing_is_known_says_to_come_back_soon(self, client: Client, settings: Settings) -> None:
+        settings.ACCOUNT_RATE_LIMITS = {"signup": "300/m/ip"}
+        client.post(reverse("account_signup"), {})
+        [key] = cache.keys("allauth:rl:*signup*")  # type: ignore[attr-defined]
+        cache.set(f"{key}:lock", 1, 60)  # somebody else's, who is counted at this moment
+        answer = client.post(reverse("account_signup"), SIGN_UP)
+
+        assert (answer.status_code, answer["Retry-After"], "RateLimit" in answer) == (429, "5", False)
 
     def test_without_redis_one_signs_in_and_wrong_passwords_are_still_counted(
         self, client: Client, settings: Settings

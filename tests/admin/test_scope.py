@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from accounts.models import User
 from lottery.models import Draw
-from payments.models import Payment, Refund
+from payments.models import Dispute, Payment, Refund, SavedCard
 from registrations.models import Notice, QueueEntry
 from tests.admin.browsing import untouched
 from tests.builders import (
@@ -57,14 +57,45 @@ class House:
         payment = self._payment(entry)
         refund = Refund.objects.create(payment=payment, amount_minor=1, reason=MARK, created_at=now(), due_at=now())
         notice = Notice.objects.create(entry=entry, kind=Notice.Kind.OFFERED, due_at=now())
+        card = self._card(entry)
+        dispute = self._dispute(payment)
         draw = self._draw()
-        rows: list[Any] = [self.ours, tournament, group, group.members.get(), entry, payment, refund, notice, draw]
+        rows: list[Any] = [
+            self.ours,
+            tournament,
+            group,
+            group.members.get(),
+            entry,
+            payment,
+            refund,
+            dispute,
+            notice,
+            draw,
+            card,
+        ]
         self.rows: dict[type[Model], Any] = {type(row): row for row in rows}
 
     def _draw(self) -> Draw:
         raffled = make_tournament(organization=self.ours, name=f"{MARK} lottery", mode="LOTTERY", opens_in=-3 * DAY)
         make_entry(raffled)
         return seal(open_for(raffled))
+
+    @staticmethod
+    def _card(entry: QueueEntry) -> SavedCard:
+        asked = {"agreed_minor": 2500, "currency": "eur", "failure_code": "x", "failure_message": MARK}
+        return SavedCard.objects.create(entry=entry, session_expires_at=now(), created_at=now(), due_at=now(), **asked)
+
+    @staticmethod
+    def _dispute(payment: Payment) -> Dispute:
+        return Dispute.objects.create(
+            payment=payment,
+            stripe_id=MARK,
+            amount_minor=1,
+            currency="eur",
+            reason="fraudulent",
+            status="needs_response",
+            opened_at=now(),
+        )
 
     @staticmethod
     def _payment(entry: QueueEntry) -> Payment:

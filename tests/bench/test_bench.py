@@ -57,21 +57,32 @@ def test_figures_come_as_a_table_and_then_as_one_line_of_json(capsys: pytest.Cap
     assert [line.split() for line in table[2:]] == [["rate", "712.40"], ["cpu"], ["web", "1.20"]]
 
 
-@pytest.mark.parametrize(("found", "code"), [([], 0), (["I1: 3 seats too many"], 1)])
-def test_a_broken_invariant_fails_it_with_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], found: list[str], code: int
+@pytest.mark.parametrize(
+    ("found", "figures", "said"),
+    [
+        ([], {"n": 1}, ""),
+        (["I1: 3 seats too many"], {"n": 1}, "1 invariants are broken, first I1: 3 seats too many\n"),
+        ([], {"n": 1, "line": {"lost": 2}}, "Has to be 0: line, lost: 2\n"),
+    ],
+)
+def test_what_must_never_be_fails_it_with_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    found: list[str],
+    figures: dict[str, Any],
+    said: str,
 ) -> None:
     @contextmanager
     def site() -> Iterator[Any]:
         yield SimpleNamespace(violations=lambda: found)
 
     monkeypatch.setattr(bench, "bench_site", site)
-    monkeypatch.setattr(bench, "import_module", lambda _name: SimpleNamespace(measure=lambda _site, _options: {"n": 1}))
+    monkeypatch.setattr(bench, "import_module", lambda _name: SimpleNamespace(measure=lambda _site, _options: figures))
     monkeypatch.setattr(sys, "argv", ["bin/bench", "draw"])
-    assert bench.main() == code
+    assert bench.main() == bool(said)
     captured = capsys.readouterr()
-    assert json.loads(captured.out.splitlines()[-1]) == {"n": 1}
-    assert captured.err.count("\n") == code
+    assert json.loads(captured.out.splitlines()[-1]) == figures
+    assert captured.err == said
 
 
 def test_a_number_out_of_range_is_refused_in_words(capsys: pytest.CaptureFixture[str]) -> None:

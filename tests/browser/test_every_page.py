@@ -16,9 +16,11 @@ from playwright.sync_api import Page
 from accounts.models import Player
 from lottery import services
 from lottery.models import Draw
+from payments.rules import State as Paid
 from registrations.rules import State
 from tests.builders import make_entry, make_group, make_player, make_staff, make_tournament, make_user
 from tests.lottery import draws
+from tests.payments.rows import make_payment
 from tests.stage import LiveSite
 from tournaments.models import Tournament
 
@@ -58,6 +60,8 @@ def _make_pages() -> dict[str, Any]:
         if state == State.CONFIRMED:
             paths |= {name: f"/e/{entry.public_id}/{name}/" for name in ("ticket", "cancel")}
             paths["entry"] = f"/e/{entry.public_id}/"
+            make_payment(Paid.CAPTURED, entry=entry, method="card", card_brand="visa", card_last4="4242")
+            paths["receipt"] = f"/e/{entry.public_id}/receipt/"
     lottery = make_tournament(mode="LOTTERY")
     make_entry(lottery, player)
     paths["queue-lottery"] = f"/t/{lottery.slug}/queue/"

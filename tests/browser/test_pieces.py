@@ -3,7 +3,7 @@
 import random
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -19,6 +19,7 @@ from tests.builders import make_player, make_tournament, make_user
 from tests.stage import Console, LiveSite
 from tournaments.models import Tournament
 from vgchub.limits import Limit, take
+from vgchub.templatetags.words import moment
 
 pytestmark = pytest.mark.browser
 
@@ -34,6 +35,14 @@ DRAWN_BY_BOTH = """async ({html, numbers}) => {
   svg.querySelectorAll(".line__person--you").forEach((you) => you.remove()); // nobody walks
   drawLine(place.querySelector("figure"), numbers);
   return [byServer, read()];
+}"""
+
+OWN_TIME = """async (html) => {
+  const { addOwnTimes } = await import(document.querySelector("script[src*=moments]").src);
+  const place = document.createElement("p");
+  place.innerHTML = html;
+  addOwnTimes(place);
+  return place.querySelector(".moment__own").textContent;
 }"""
 
 PRESS_THREE_TIMES = """async () => {
@@ -158,6 +167,26 @@ def test_countdown_goes_by_the_servers_clock_and_opens_the_form(live_site: LiveS
     expect(page).to_have_url(re.compile("/queue/$"))
 
 
+def test_the_page_is_not_loaded_again_under_a_form_that_was_sent(live_site: LiveSite, new_page: NewPage) -> None:
+    player = live_site.call(make_player)
+    tournament = live_site.call(lambda: make_tournament(opens_in=timedelta(seconds=6)))
+    page = new_page("phone")
+    sign_in(page, live_site, player)
+    # A second after the opening is heard of, the page would be loaded again.
+    page.add_init_script("Math.random = () => 0.2;")
+    page.goto(f"/t/{tournament.slug}/")
+
+    def answer_late(route: Route) -> None:
+        page.wait_for_timeout(4000)
+        route.continue_()
+
+    page.route("**/join/", answer_late)
+    join = page.get_by_role("button", name="Join the line")
+    expect(join).to_be_visible(timeout=20_000)
+    join.click(no_wait_after=True)
+    expect(page).to_have_url(re.compile("/queue/$"), timeout=20_000)
+
+
 @pytest.mark.parametrize(("zone", "shown"), [("America/New_York", True), ("Europe/Rome", False)])
 def test_time_of_the_reader_is_added_where_it_differs(
     live_site: LiveSite, new_page: NewPage, zone: str, shown: bool
@@ -167,6 +196,22 @@ def test_time_of_the_reader_is_added_where_it_differs(
     page.goto(f"/t/{tournament.slug}/")
     expect(page.locator(".key-facts time").first).to_contain_text("(Berlin time)")
     expect(page.locator(".key-facts .moment__own")).to_have_count(1 if shown else 0)
+
+
+@pytest.mark.parametrize(
+    ("style", "zone", "own"),
+    [
+        ("full", "Europe/London", "18:05 your time"),
+        ("full", "Asia/Tokyo", "Sun, Nov 29, 03:05 your time"),  # another day there
+        ("time", "Europe/London", "18:05:00 your time"),
+        ("time", "Asia/Tokyo", "Sun, Nov 29, 03:05:00 your time"),
+    ],
+)
+def test_time_of_the_reader_is_as_exact_as_the_venues(new_page: NewPage, style: str, zone: str, own: str) -> None:
+    page = new_page("phone", timezone_id=zone)
+    page.goto("/styleguide/")
+    shown = page.evaluate(OWN_TIME, moment(datetime(2026, 11, 28, 18, 5, tzinfo=UTC), "Europe/Berlin", style))
+    assert shown == own
 
 
 def test_public_counters_move_as_players_join(live_site: LiveSite, new_page: NewPage) -> None:

@@ -16,7 +16,7 @@ capacity cut against offers   test_seats                                      to
 old admin tab against pause   test_admin (two who save)                       row FOR UPDATE; only changed fields are written
 two clocks                    test_clocks                                     heartbeat's row FOR UPDATE
 two beats                     payments/test_races (sweeps), test_draws        rows taken with SKIP LOCKED; one sealer at a time
-two publishers                only as a storm                                 advisory lock from reading to publishing
+two publishers                test_publishers                                 advisory lock from reading to publishing
 
 What happens to a process that dies in the middle of these is asked in `../faults/test_crashes.py`, at every step of it.
 """

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from django.db import connection, connections, transaction
 
@@ -98,10 +98,11 @@ def all_at_once(*acts: Callable[[], object]) -> list[object]:
 
     actors = [Actor(after_the_bell(act)) for act in acts]
     go.set()
-    return [_outcome(actor) for actor in actors]
+    return [outcome_of(actor) for actor in actors]
 
 
-def _outcome(actor: Actor[object]) -> object:
+def outcome_of(actor: Actor[Any]) -> object:
+    """What an actor came to, an error included."""
     try:
         return actor.result()
     except Exception as error:  # noqa: BLE001  an outcome like any other

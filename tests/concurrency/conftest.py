@@ -15,6 +15,7 @@ from reports.invariants import violations
 from tests.sealing import seal_all_history
 from tournaments.models import TournamentQuerySet
 from vgchub.admin import ScopedAdmin
+from vgchub.postgresql.locks import Work
 
 CONTROLS = {
     "without_row_lock",
@@ -82,7 +83,7 @@ def without_locks_of_the_draw(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TournamentQuerySet, "held", lambda tournaments: tournaments)
     monkeypatch.setattr(DrawQuerySet, "select_for_update", lambda draws: draws)
     for module in (sealing, running):
-        monkeypatch.setattr(module, "only_one", lambda _draw_id: True)
+        monkeypatch.setattr(module, "only_one", lambda _work, _draw_id: True)
 
 
 @pytest.fixture
@@ -125,8 +126,8 @@ def saving_the_whole_row(monkeypatch: pytest.MonkeyPatch) -> None:
 def publishing_without_leading(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each clock does what only the leading one should."""
 
-    def do_it(_kind: int, _key: int, work: Callable[[], object]) -> bool:
-        work()
+    def do_it(_work: Work, _key: int, act: Callable[[], object]) -> bool:
+        act()
         return True
 
     monkeypatch.setattr(clock, "_while_leading", do_it)

@@ -2,18 +2,21 @@
 
 from datetime import timedelta
 
+import pytest
+
 from registrations import services
-from registrations.clock import SERVE_LOCK, Clock, _while_leading
+from registrations.clock import Clock, _while_leading
 from registrations.models import Heartbeat, QueueEntry
 from registrations.rules import State
-from tests.builders import make_entry, make_tournament, now
+from tests.builders import make_entry, make_group, make_player, make_tournament, make_user, now
 from tests.concurrency.actors import Actor, all_at_once, done_but_not_committed
+from vgchub.postgresql.locks import Work
 
 
 def test_a_clock_stands_by_while_another_serves() -> None:
     tournament, other = make_tournament(seats=1), make_tournament(seats=1)
     entry, elsewhere = make_entry(tournament), make_entry(other)
-    with done_but_not_committed(lambda: _while_leading(SERVE_LOCK, tournament.pk, lambda: None)):
+    with done_but_not_committed(lambda: _while_leading(Work.SERVE_TOURNAMENT, tournament.pk, lambda: None)):
         standing_by = Actor(Clock().tick)
         assert not standing_by.waits()
         standing_by.result()
@@ -30,6 +33,23 @@ def test_clocks_that_tick_at_once_offer_each_seat_once() -> None:
     entries = [make_entry(tournament) for _ in range(8)]
     assert all_at_once(*[Clock().tick] * 4) == [None] * 4
     assert set(QueueEntry.objects.filter(state=State.OFFERED)) == set(entries[:5])
+
+
+@pytest.mark.parametrize("offerable", [False, True])
+def test_a_tick_waits_for_joins_only_where_somebody_can_be_offered_a_seat(*, offerable: bool) -> None:
+    tournament = make_tournament(seats=1)
+    make_group(tournament, reserved={"masters": 1})
+    waiting, bob = make_entry(tournament, make_player(make_user(verified=offerable))), make_player()
+
+    def joins() -> list[QueueEntry]:
+        return services.join_queue(account=bob.account, tournament=tournament, player_ids=[bob.pk])
+
+    with done_but_not_committed(joins):
+        ticks = Actor(Clock().tick)
+        assert ticks.waits() == offerable
+    ticks.result()
+    waiting.refresh_from_db()
+    assert waiting.state == (State.OFFERED if offerable else State.WAITING)
 
 
 def test_clocks_that_come_back_at_once_give_the_lost_time_once() -> None:

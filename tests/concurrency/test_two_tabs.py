@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 
 from accounts.models import Player
 from registrations import services
@@ -12,7 +12,7 @@ from registrations.models import QueueEntry
 from registrations.rules import State
 from registrations.services import joining
 from tests.builders import make_entry, make_player, make_tournament, make_user
-from tests.concurrency.actors import Actor, all_at_once, done_but_not_committed
+from tests.concurrency.actors import Actor, all_at_once, done_but_not_committed, outcome_of
 from tournaments.models import Tournament
 
 
@@ -61,6 +61,36 @@ def test_join_queue_of_several_players_in_two_tabs_and_another_order_does_not_de
         assert outcomes == [[entries[one], entries[two]], [entries[two], entries[one]]] * 2
         for entry in entries.values():
             leaves(entry)()
+
+
+def in_two_tabs_one_after_the_other(tournament: Tournament, one: Player, two: Player) -> list[object]:
+    """One tab joins with one and then with two, in one transaction; between these another tab comes with both, two named first."""
+
+    def first_tab() -> list[QueueEntry]:
+        with transaction.atomic():
+            entries = joins(tournament, one)()
+            others.append(Actor(joins(tournament, two, one)))
+            assert others[0].waits()
+            return entries + joins(tournament, two)()
+
+    others: list[Actor[list[QueueEntry]]] = []
+    [outcome] = all_at_once(first_tab)
+    return [outcome, *(outcome_of(other) for other in others)]
+
+
+def test_join_queue_takes_players_in_one_order_whichever_was_named_first() -> None:
+    tournament, guardian = make_tournament(), make_user()
+    one, two = make_player(guardian), make_player(guardian)
+    outcomes = in_two_tabs_one_after_the_other(tournament, one, two)
+    entries = {entry.player: entry for entry in QueueEntry.objects.live()}
+    assert outcomes == [[entries[one], entries[two]], [entries[two], entries[one]]]
+
+
+def test_join_queue_that_takes_players_in_any_order_deadlocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joining, "PLAYERS", joining.PLAYERS.replace("ORDER BY p.id", "ORDER BY p.id DESC"))
+    tournament, guardian = make_tournament(), make_user()
+    outcomes = in_two_tabs_one_after_the_other(tournament, make_player(guardian), make_player(guardian))
+    assert [str(outcome) for outcome in outcomes if "deadlock detected" in str(outcome)]
 
 
 def test_join_queue_while_the_old_entry_is_being_left_is_a_new_entry() -> None:

@@ -39,6 +39,7 @@ from tests.payments.till import (
     make_paid_tournament,
     run_due,
 )
+from tests.sealing import note_all_history, seal_all_history
 from tournaments.models import Tournament
 
 __all__ = ["simulator_port", "till"]
@@ -299,11 +300,11 @@ def test_drawing_in_two_transactions_would_be_noticed(monkeypatch: pytest.Monkey
 def test_sealing_history_that_dies_at_any_step_leaves_the_chain_whole() -> None:
     def arrange() -> QueueEntry:
         entry = make_entry(make_tournament())
-        seal_history()  # notes how far it could see; the next block seals up to there
+        note_all_history()
         return entry
 
     def recover(entry: QueueEntry) -> None:
-        seal_history()
+        seal_all_history()
         last = HistoryBlock.objects.order_by("number").last()
         with connection.cursor() as cursor:
             cursor.execute("SELECT max(pgh_id) FROM registrations_queueentryevent WHERE pgh_obj_id = %s", [entry.pk])

@@ -127,7 +127,7 @@ def test_local_site_survives_kills_and_keeps_what_it_has(folder: Path) -> None:
     assert again.answers()
     children = again.processes()
     again.process.send_signal(signal.SIGINT)
-    assert again.process.wait(20) == 0
+    assert again.process.wait(40) == 0  # four groups, of which each has eight seconds
     assert [args for args, pid in children.items() if is_alive(pid)] == []
 
 

@@ -14,6 +14,7 @@ from accounts.models import Player, User
 from lottery import services
 from lottery.exporting import csv_pieces
 from lottery.models import Draw
+from payments.models import Review
 from registrations.models import QueueEntry
 from registrations.services import offer_seats
 from tests.builders import (
@@ -192,6 +193,16 @@ def test_an_organizer_seals_a_lottery_early_once_registration_has_closed() -> No
     assert seal(closed).entrants == 3
 
 
+def test_signals_are_looked_at_before_somebody_seals_by_hand() -> None:
+    """Days before the planned time nothing else has looked."""
+    closed = opened(opens_in=-3 * DAY, seals_at=now() + 2 * DAY)
+    for number in range(4):
+        account = make_user(f"alice{number}@players.example")
+        make_entry(closed.tournament, make_player(account), address_hash="a1", device_hash="d1")
+    act(organizer_of(closed), closed, "seal")
+    assert Review.objects.filter(entry__tournament=closed.tournament).count() == 4
+
+
 def test_a_fair_start_is_sealed_by_hand_only_after_a_void_draw() -> None:
     first = opened(Mode.FAIR_START)
     assert actions(organizer_of(first), first) == []
@@ -355,7 +366,7 @@ def test_a_name_is_no_formula_in_a_spreadsheet() -> None:
 def test_the_export_is_read_and_sent_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     draw = drawn(entries=5)
     [whole] = csv_pieces(draw)
-    for name in ("lottery.queries.CHUNK", "lottery.exporting.CHUNK", "lottery.exporting.LINES"):
+    for name in ("lottery.queries.CHUNK", "lottery.exporting.CHUNK", "vgchub.tables.LINES"):
         monkeypatch.setattr(name, 2)
     pieces = list(csv_pieces(draw))
     assert len(pieces) == 3

@@ -4,12 +4,13 @@ After every step all invariants are asked, and the rows are compared with what t
 concerns nobody else's entry, a pause changes none, a place stays.
 """
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from accounts.services.emails import mark_email_verified
 from lottery import services as lottery
@@ -23,8 +24,11 @@ from registrations.rules import LIVE, State
 from registrations.standing import standings
 from reports.invariants import INVARIANTS
 from tests.builders import Mode
-from tests.machine.site import BEGIN, FEE, HOUR, MINUTE, SECOND, Seen, Site
-from tests.payments.till import DECLINED, GOOD, check_against_stripe, check_money
+from tests.machine.money import Money
+from tests.machine.played import facts
+from tests.machine.site import BEGIN, CARDS, DAY, HOUR, MINUTE, SECOND, Seen, Site
+from tests.payments.books import check_books, reconcile
+from tests.payments.till import check_against_stripe, check_money, owed_by_hand
 from tournaments import services as tournaments
 from tournaments.models import PriorityMember, Seat
 
@@ -40,31 +44,53 @@ TICK: Steps = {(State.WAITING, State.OFFERED), *LAPSE}
 WORK: Steps = {*CONFIRM, *LAPSE, *CLOSE, (State.CONFIRMED, State.OFFERED), (State.CONFIRMED, State.CANCELLED)}
 
 players = st.integers(0, 7)
+cards = st.sampled_from(["good", *CARDS])
 STAFF_REASON = "for a test"
 
 
-class Happenings(RuleBasedStateMachine):
-    """One example is one tournament. Subclasses say of which mode."""
+class Happenings(Money):
+    """One example is one tournament. Subclasses say of which mode; the fee, and what was played so far, are the test's."""
 
     mode: ClassVar[Mode]
     site: ClassVar[Site]
-    asks_history_always: ClassVar[bool] = False
+    fee: ClassVar[int] = 0
+    played: ClassVar[Counter[str]] = Counter()
 
     def __init__(self) -> None:
         super().__init__()
         self.seen: dict[int, Seen] = {}
         self.untouched = True  # since everything was found to hold
 
-    @initialize(paid=st.booleans(), seats=st.integers(1, 3), late=st.booleans(), early=st.integers(3, 8))
-    def open(self, paid: bool, seats: int, late: bool, early: int) -> None:
-        """A crowd joins, before registration opens or just after."""
-        self.site.open(self.mode, fee=FEE if paid else 0, seats=seats)
+    @initialize(
+        seats=st.integers(1, 3),
+        late=st.booleans(),
+        early=st.integers(3, 8),
+        waits=st.booleans(),
+        wallet=st.lists(cards, min_size=1, max_size=3),
+    )
+    def open(self, seats: int, late: bool, early: int, waits: bool, wallet: Sequence[str]) -> None:
+        """A crowd joins, before registration opens or just after; unless it waits, the first are offered a seat and take it."""
+        self.site.open(self.mode, fee=self.fee, seats=seats)
         self.work_off()
         if not late:
             self.site.pass_to(BEGIN + 31 * MINUTE)
         for number in range(early):
             self.join(number)
         self.catch_up()
+        if not waits:
+            self.begin(wallet)
+
+    def begin(self, wallet: Sequence[str]) -> None:
+        """Cards go on file where that is wanted, the first offers are made, and some of them are taken up with these cards."""
+        if self.site.saves_cards:
+            for number, card in enumerate(wallet):
+                self.put_a_card_on_file(number, card)
+        while not self.any_in(State.OFFERED) and self.site.clock.now < BEGIN + 2 * HOUR:
+            self.let_pass(10 * MINUTE)
+        for card in wallet:
+            if self.any_in(State.OFFERED):
+                self.take_up(0, card, returns=True)
+        self.work_off()
 
     # --- Players -----------------------------------------------------------------------------------------------
 
@@ -97,7 +123,7 @@ class Happenings(RuleBasedStateMachine):
             of=entry.player,
         )
 
-    @rule(number=players, card=st.sampled_from([GOOD, GOOD, DECLINED, None]), returns=st.booleans())
+    @rule(number=players, card=st.none() | cards, returns=st.booleans())
     @precondition(lambda self: self.any_in(State.OFFERED))
     def take_up(self, number: int, card: str | None, returns: bool) -> None:
         """And pay, perhaps; whoever paid comes back to the site, or closes the browser."""
@@ -109,7 +135,7 @@ class Happenings(RuleBasedStateMachine):
         )
         payment = Payment.objects.live().filter(entry=entry.pk).exclude(checkout_url="").first()
         if payment and card:
-            self.site.till.pay(payment, card)
+            self.site.type_in(payment.checkout_url, card)
             if returns:
                 self.step(lambda: payments.settle_payment(payment_id=payment.pk), may=CONFIRM | LAPSE, of=entry.player)
 
@@ -199,7 +225,7 @@ class Happenings(RuleBasedStateMachine):
         self.step(change)
 
     @rule()
-    @precondition(lambda self: self.site.clock.now > BEGIN + 3 * HOUR)
+    @precondition(lambda self: self.any_in(State.CONFIRMED))
     def cancel_tournament(self) -> None:
         self.step(
             lambda: payments.cancel_tournament(
@@ -241,10 +267,10 @@ class Happenings(RuleBasedStateMachine):
     def work(self) -> None:
         self.work_off()
 
-    @rule()
+    @rule(order=st.sampled_from(["in order", "twice", "reversed", "half lost"]))
     @precondition(lambda self: self.site.fee)
-    def webhooks_arrive(self) -> None:
-        self.step(self.site.till.deliver, may=WORK)
+    def webhooks_arrive(self, order: str) -> None:
+        self.step(lambda: self.site.webhooks(order), may=WORK)
 
     @rule(statement=st.integers(1, 40), loses_redis=st.booleans())
     def something_dies(self, statement: int, loses_redis: bool) -> None:
@@ -336,14 +362,15 @@ class Happenings(RuleBasedStateMachine):
         if self.untouched:
             return
         self.site.clock.move(SECOND)
-        self.nothing_is_violated(in_history=self.asks_history_always)
+        self.nothing_is_violated()
         self.untouched = True
 
-    def nothing_is_violated(self, *, in_history: bool = True) -> None:
-        """Ask the invariants. Sealed history takes longer than all others together, and what it lacks is missing at the end too."""
-        asked = [invariant for invariant in INVARIANTS if in_history or invariant.code != "I13"]
-        found = [f"{one.code}: {sentence}" for one in asked for sentence in one.violations(None)]
-        assert not found, "\n".join(found)
+    def nothing_is_violated(self) -> None:
+        """Ask the invariants. I4 stands, as it should, where a refund failed and a dead letter asks staff to look."""
+        found = [f"{one.code}: {sentence}" for one in INVARIANTS for sentence in one.violations(None)]
+        known = [f"of payment {payment_id} neither went back" for payment_id in owed_by_hand()]
+        wrong = [one for one in found if not (one.startswith("I4:") and any(words in one for words in known))]
+        assert not wrong, "\n".join(wrong)
 
     def look_at_free_seats(self) -> None:
         """After a tick nobody waits beside a seat that is free for them."""
@@ -383,6 +410,9 @@ class Happenings(RuleBasedStateMachine):
             return  # it ends by an error
         if self.site.fee:
             self.site.till.heal()
+            self.site.behave()
+            self.banks_decide_all()
+            self.step(lambda: reconcile(BEGIN - DAY, self.site.clock.now + DAY), may=WORK, through_site=False)
         if self.site.now_is().paused_at:
             self.step(lambda: queue.resume_tournament(tournament_id=self.site.tournament.pk, by=self.site.staff[0]))
         self.let_pass(self.site.tournament.offers_end_at - BEGIN + 3 * HOUR)
@@ -392,6 +422,8 @@ class Happenings(RuleBasedStateMachine):
         if self.site.fee:
             check_money()
             check_against_stripe(self.site.till)
+            check_books(self.site.till, BEGIN - DAY, self.site.clock.now + DAY)
+        self.played.update(facts())
 
     # --- Who ---------------------------------------------------------------------------------------------------------
 

@@ -15,12 +15,13 @@ from vgchub.celery import app
 LONGEST_QUEUE = 500
 # Handing mails to a mail server is another program's; the rows that say which are due are ours.
 NOT_OURS = {"vgchub.tasks.send_mail"}
-# What the beat starts at least once a minute: the sweeps.
+# What the beat starts at least once a minute, and the look for fraud: the sweeps. Comparing with Stripe is a rule of its own.
 SWEEPS = sorted(
     str(job["task"])
-    for job in settings.CELERY_BEAT_SCHEDULE.values()
-    if isinstance(job["schedule"], int) and job["schedule"] <= 60
+    for name, job in settings.CELERY_BEAT_SCHEDULE.items()
+    if name == "look_for_fraud" or (isinstance(job["schedule"], int) and job["schedule"] <= 60)
 )
+COMPARING = "payments.tasks.reconcile_recent"
 
 
 class Died(BaseException):
@@ -46,7 +47,10 @@ class Jobs:
 
     def beat(self) -> None:
         """Every sweep is due once."""
-        self.waiting.extend((name, ()) for name in SWEEPS)
+        self.start(*SWEEPS)
+
+    def start(self, *names: str) -> None:
+        self.waiting.extend((name, ()) for name in names)
 
     def work(self, do: Callable[[Callable[[], None]], None]) -> None:
         """A worker takes job after job, and hands each to `do`, until none is left."""

@@ -10,12 +10,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import requests
 from django.db import connection
 from django.utils import timezone
 from django_redis import get_redis_connection
 
 from accounts.models import Player, User
-from payments.models import Payment, Refund, StripeEvent
+from payments import services as payments
+from payments.models import Dispute, Payment, Refund, SavedCard, StripeEvent
 from registrations import clock as ticking
 from registrations.clock import Clock as Ticker
 from registrations.models import Heartbeat
@@ -25,12 +27,12 @@ from tests.builders import BIRTH_DATE, Mode, make_group, make_organization, make
 from tests.databases import Emptier
 from tests.machine.clock import Clock, clock_in_hand
 from tests.machine.processes import Jobs, killed_at
-from tests.payments.till import Till
+from tests.payments.till import DECLINED, GOOD, Till, handle_events
 from tests.sealing import seal_all_history
 from tournaments.models import Tournament
 from vgchub.errors import RefusedError
 
-MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 # A Monday noon far from any change of the clocks; the same in every run, since the night of the venue counts.
 BEGIN = datetime(2030, 6, 3, 10, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -52,11 +54,23 @@ SETTINGS: dict[str, Any] = {
     "published_at": BEGIN - 48 * HOUR,
     "entropy": "COMMIT_REVEAL",
     "objection_minutes": 10,
-    "late_offer_hours": 1,
+    "late_offer_hours": 2,
+    "decline_hours": 1,
     "refund_kept_percent": 20,
     "refund_until": BEGIN + 6 * HOUR,
 }
 FEE = 2500
+# What can be typed into Stripe's page, by what the card's bank does.
+CARDS = {
+    "good": GOOD,
+    "declined": DECLINED,
+    "declined later": "4000000000000341",
+    "wants authentication": "4000002760003184",
+    "refunds take a while": "4000000000007726",
+    "refunds fail": "4000000000005126",
+    "is disputed": "4000000000000259",
+    "is reported as stolen": "4000000000005423",
+}
 # Whether a person's address is verified, and the division: two of a group, one who still has to verify.
 CAST = (("masters", True),) * 5 + (("senior", True),) * 2 + (("masters", False),)
 LISTED = (1, 4)
@@ -90,6 +104,7 @@ SELECT min(at) FROM (
     FROM tournaments_tournament
     UNION ALL SELECT unnest(ARRAY[offer_expires_at, hold_until]) FROM registrations_queueentry
     UNION ALL SELECT due_at FROM registrations_notice WHERE mailed_at IS NULL
+    UNION ALL SELECT unnest(ARRAY[due_at, charge_due_at]) FROM payments_savedcard
 ) due WHERE at >= %s
 """
 
@@ -103,6 +118,7 @@ class Site:
     emptier: Emptier
     jobs: Jobs = field(default_factory=Jobs)
     shop_ahead: int = 0
+    mischief: dict[str, Any] = field(default_factory=dict)  # how Stripe misbehaves, if it does
     chance: random.Random = field(default_factory=random.Random)
 
     def open(self, mode: Mode, *, fee: int, seats: int) -> None:
@@ -111,7 +127,9 @@ class Site:
         self.emptier.empty()
         self.lose_redis()
         self.fee = fee
+        self.saves_cards = bool(fee) and mode == Mode.LOTTERY
         self.shop_ahead = 0
+        self.mischief = {}
         if fee:
             self.till.shop.control("reset")
         self.clock.set(BEGIN)
@@ -126,6 +144,7 @@ class Site:
             seats={"masters": seats, "senior": 1},
             organization=make_organization(),
             fee_minor=fee,
+            saves_cards=self.saves_cards,
             **SETTINGS,
             **TIMES[mode],
         )
@@ -217,6 +236,66 @@ class Site:
             more = round(self.clock.now.timestamp() - time.time()) - self.shop_ahead
             self.till.shop.control("clock", advance=more)
             self.shop_ahead += more
+
+    # --- Money ---------------------------------------------------------------------------------------------------
+
+    def misbehave(self) -> None:
+        if self.mischief:
+            self.till.shop.control("misbehave", **self.mischief)
+
+    def behave(self) -> None:
+        self.mischief = {}
+        self.till.shop.control("misbehave", verb="DELETE")
+
+    @contextmanager
+    def test_asks(self) -> Iterator[None]:
+        """The test's own questions to Stripe are answered."""
+        self.till.shop.control("misbehave", verb="DELETE")
+        yield
+        self.misbehave()
+
+    def webhooks(self, order: str) -> None:
+        """All events so far arrive: in order, each twice, the newest first, or only every second one."""
+        with self.test_asks():
+            events = self.till.events()
+        arriving = {
+            "in order": events,
+            "twice": [event for event in events for _again in range(2)],
+            "reversed": events[::-1],
+            "half lost": events[::2],
+        }
+        for event in arriving[order]:
+            payments.receive_event(event)
+        handle_events()
+
+    def save_card(self, public_id: str, card: str) -> None:
+        """As its player does on Stripe's page; whoever comes back to the site or not."""
+        asked = SavedCard.objects.filter(entry__public_id=public_id, state=SavedCard.State.ASKED).first()
+        if asked is None or not asked.checkout_url:
+            return
+        self.type_in(asked.checkout_url, card)
+
+    def type_in(self, page: str, card: str) -> None:
+        """A card, on a page of Stripe's; and its holder says yes where the bank asks."""
+        form = {"number": CARDS[card], "expiry": "12 / 40", "cvc": "123", "email": "alice@example.com"}
+        answer = requests.post(page, form, allow_redirects=False, timeout=20)
+        if answer.headers.get("location", "").endswith("authenticate"):
+            requests.post(f"{page}/authenticate", {"result": "complete"}, allow_redirects=False, timeout=20)
+
+    def dispute(self, payment: Payment, *, inquiry: bool, part: bool) -> None:
+        """A cardholder goes to the bank about what did not go back yet, or half of it, if there is something to dispute."""
+        with self.test_asks():
+            charge = self.till.charge(payment)
+        left = charge.amount - charge.amount_refunded
+        if charge.captured and not charge.disputed and left > 1:
+            self.till.shop.control("disputes", charge=charge.id, inquiry=inquiry, amount=left // 2 if part else left)
+
+    def decide(self, dispute: Dispute, status: str) -> None:
+        """The bank decides, if Stripe does not know better by now."""
+        with self.test_asks():
+            known = self.till.shop.v1.disputes.retrieve(dispute.stripe_id).status
+        if known == dispute.status and known != status:
+            self.till.shop.control("disputes", dispute=dispute.stripe_id, status=status)
 
     # --- What runs beside the web --------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from django.conf import LazySettings
 
-from payments import gateway
+from payments.gateway import calling
 from tests.payments.till import Till
 from tests.simulator.conftest import KEY, free_port, shop_at, start
 
@@ -28,7 +28,7 @@ def till(simulator_port: int, settings: LazySettings, monkeypatch: pytest.Monkey
     settings.STRIPE_SECRET_KEY = KEY
     settings.STRIPE_TEST_SECRET_KEY = KEY
     settings.STRIPE_API_BASE = shop.address
-    monkeypatch.setattr(gateway, "RETRIES", 0)
-    monkeypatch.setattr(gateway, "TIMEOUT", (3.0, 3.0))
-    gateway._client_for.cache_clear()
+    monkeypatch.setattr(calling, "RETRIES", 0)
+    monkeypatch.setattr(calling, "TIMEOUT", (3.0, 3.0))
+    calling.client_for.cache_clear()
     return Till(shop)

@@ -8,17 +8,11 @@ from django.db.models.functions import Now
 from payments import services
 from payments.models import Payment
 from registrations.rules import State
-from tests.payments.till import Till, check_against_stripe, check_money, make_offer, run_due, told
+from tests.payments.till import Till, check_against_stripe, check_money, make_offer, run_due, states, told
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 CAPTURE = "/v1/payment_intents/*/capture"
-
-
-def states(payment: Payment) -> tuple[str, str]:
-    payment.refresh_from_db()
-    payment.entry.refresh_from_db()
-    return payment.state, payment.entry.state
 
 
 @pytest.mark.parametrize("status", [402, 429, 500, 503])

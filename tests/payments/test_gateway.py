@@ -5,8 +5,7 @@ from datetime import timedelta
 import pytest
 from django.conf import LazySettings
 
-from payments import gateway
-from payments.gateway import CheckoutOrder, Gateway, GatewayAwayError, GatewayRefusedError, NotAtStripeError
+from payments.gateway import CheckoutOrder, Gateway, GatewayAwayError, GatewayRefusedError, NotAtStripeError, calling
 from tests.builders import now
 from tests.payments.till import Till
 from tests.simulator.conftest import free_port
@@ -75,8 +74,8 @@ def test_nobody_at_the_address_is_away_without_an_answer(till: Till, settings: L
 
 
 def test_a_slow_answer_is_none(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateway, "TIMEOUT", (1.0, 0.2))
-    gateway._client_for.cache_clear()
+    monkeypatch.setattr(calling, "TIMEOUT", (1.0, 0.2))
+    calling.client_for.cache_clear()
     till.shop.control("delay", ms=1000, path="/v1/checkout/sessions")
     with pytest.raises(GatewayAwayError):
         Gateway().create_session(order(), key="k1")

@@ -21,17 +21,12 @@ from tests.payments.till import (
     let_offer_run_out,
     make_offer,
     run_due,
+    states,
     told,
 )
 from tournaments.models import Tournament
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def states(payment: Payment) -> tuple[str, str]:
-    payment.refresh_from_db()
-    payment.entry.refresh_from_db()
-    return payment.state, payment.entry.state
 
 
 def test_an_unpaid_checkout_is_closed_and_its_offer_lapses(till: Till) -> None:
@@ -85,6 +80,35 @@ def test_an_authorisation_after_the_hold_is_voided_and_the_player_told(till: Til
     run_due()
     assert states(payment) == ("VOIDED", State.PASSED)
     assert till.intent(payment).status == "canceled"
+    assert till.intent(payment).amount_received == 0
+    assert "VOIDED" in told(payment.entry)
+    check_money()
+    check_against_stripe(till)
+
+
+def test_the_bank_may_take_longer_than_the_offer(till: Till) -> None:
+    """The seat is held for a payment that is under way, until somebody closes the page or the hold ends."""
+    payment = till.start(make_offer())
+    till.at_the_bank(payment)
+    let_offer_run_out(payment.entry)
+    assert lapse_offers(tournament_id=payment.entry.tournament_id) == 0
+    assert till.the_bank_answers(payment).status_code == 303
+    till.deliver()
+    run_due()
+    assert states(payment) == ("CAPTURED", State.CONFIRMED)
+    check_money()
+    check_against_stripe(till)
+
+
+def test_a_bank_that_takes_longer_than_the_hold_takes_nothing(till: Till) -> None:
+    payment = till.start(make_offer())
+    till.at_the_bank(payment)
+    let_hold_run_out(payment.entry)
+    assert lapse_offers(tournament_id=payment.entry.tournament_id) == 1
+    assert till.the_bank_answers(payment).status_code == 303  # nobody has closed the page yet
+    till.deliver()
+    run_due()
+    assert states(payment) == ("VOIDED", State.PASSED)
     assert till.intent(payment).amount_received == 0
     assert "VOIDED" in told(payment.entry)
     check_money()
@@ -203,7 +227,7 @@ def test_a_late_answer_does_not_put_off_what_was_given_up_meanwhile(till: Till) 
 def test_the_reason_of_a_decline_is_told_also_when_the_time_was_over_first(till: Till) -> None:
     payment = till.start(make_offer())
     till.pay(payment, POOR)
-    let_offer_run_out(payment.entry)
+    let_hold_run_out(payment.entry)
     services.settle_payment(payment_id=payment.pk)
     assert states(payment) == ("FAILED", State.PASSED)
     till.deliver()

@@ -87,7 +87,11 @@ def test_the_cancel_page_says_what_is_refunded_and_does_it(till: Till) -> None:
     page = client.get(at("cancel", entry)).content.decode()
     assert "You get €22.50 back" in page
     assert "€2.50 (10%) is kept" in page
-    client.post(at("cancel", entry), {"expected_minor": "2250"})
+    response = client.post(at("cancel", entry), {"expected_minor": "2250"})
+    given_back = f"{entry.player.display_name}'s seat is given back."
+    assert [str(said) for said in get_messages(response.wsgi_request)] == [
+        f"{given_back} You get €22.50 back, the way you paid; a mail says when it is sent."
+    ]
     entry.refresh_from_db()
     assert entry.state == State.CANCELLED
     run_due()

@@ -9,7 +9,8 @@ from django.test import Client
 from django.urls import reverse
 
 from payments import services
-from payments.models import Payment, Refund
+from payments.models import Refund
+from payments.rules import refund_terms
 from payments.services import refunding
 from registrations.models import QueueEntry
 from registrations.rules import State
@@ -24,6 +25,7 @@ from tests.payments.till import (
     make_paid_tournament,
     run_due,
     skip_pauses,
+    states,
     told,
 )
 from tournaments.models import Tournament
@@ -35,12 +37,6 @@ def cancel(entry: QueueEntry, expected_minor: int | None = None) -> QueueEntry:
     return services.cancel_and_refund(
         account=account_of(entry), public_id=entry.public_id, expected_minor=expected_minor
     )
-
-
-def states(payment: Payment) -> tuple[str, str]:
-    payment.refresh_from_db()
-    payment.entry.refresh_from_db()
-    return payment.state, payment.entry.state
 
 
 def test_a_cancelled_seat_is_refunded_in_full(till: Till) -> None:
@@ -214,6 +210,7 @@ def test_cancelling_a_tournament_goes_on_where_it_was_killed(till: Till, monkeyp
     with monkeypatch.context() as patch:
         done = iter([True, True])
         real = services.cancelling._cancel_one
+        patch.setattr(services.cancelling, "BATCH", 2)
         patch.setattr(services.cancelling, "_cancel_one", lambda pk: next(done) and real(pk))
         with pytest.raises((StopIteration, RuntimeError)):
             services.cancel_confirmed_entries(tournament_id=tournament.pk)
@@ -253,3 +250,14 @@ def test_terms_are_what_is_then_done(till: Till) -> None:
     terms = refunding.cancellation_terms(entry)
     cancel(entry, terms.refund_minor)
     assert payment.refunds.get().amount_minor == terms.refund_minor == 1675
+
+
+@pytest.mark.parametrize(
+    ("amount", "percent", "step", "refund"),
+    [(2500, 33, 1, 1675), (12340, 33, 10, 8270), (12340, 0, 10, 12340), (12340, 100, 10, 0), (250000, 33, 100, 167500)],
+)
+def test_a_refund_is_rounded_for_the_player_to_what_cards_can_pay(
+    amount: int, percent: int, step: int, refund: int
+) -> None:
+    terms = refund_terms(amount_minor=amount, kept_percent=percent, refund_until=None, now=now(), step_minor=step)
+    assert (terms.refund_minor, terms.kept_minor) == (refund, amount - refund)

@@ -1,7 +1,8 @@
 """Worker and beat: the tasks as they are named in the schedule, run where they are called."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from celery import current_app
@@ -10,9 +11,12 @@ from django.db.models.functions import Now
 from djstripe.models import WebhookEventTrigger
 
 from payments import services, tasks
-from payments.models import Payment, StripeEvent
+from payments.models import Payment, SavedCard, StripeEvent
+from payments.services import planning, releasing, sweeping
 from registrations.rules import State
-from tests.builders import make_organization, make_staff
+from registrations.services import lapse_offer, offer_seats
+from tests.builders import make_entry, make_organization, make_staff, now
+from tests.payments.cards import file_card, make_lottery
 from tests.payments.till import (
     Till,
     account_of,
@@ -25,6 +29,17 @@ from tests.payments.till import (
     skip_pauses,
 )
 
+SCHEDULED = {
+    "bury_failed_mails",
+    "charge_due_cards",
+    "forget_deliveries",
+    "look_for_fraud",
+    "reconcile_nightly",
+    "reconcile_recent",
+    "sweep",
+    "sweep_cards",
+    "sweep_seats",
+}
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -39,7 +54,7 @@ def at_once() -> Iterator[None]:
 def test_what_is_in_the_schedule_exists(settings: LazySettings) -> None:
     scheduled = {str(entry["task"]) for entry in settings.CELERY_BEAT_SCHEDULE.values()}
     ours = {name for name in scheduled if name.startswith("payments.")}
-    assert ours == {f"payments.tasks.{name}" for name in ("sweep", "sweep_seats", "forget_deliveries")}
+    assert ours == {f"payments.tasks.{name}" for name in SCHEDULED}
     assert ours <= set(current_app.tasks)
 
 
@@ -76,6 +91,59 @@ def test_the_sweep_ends_what_ran_out_and_what_was_given_up(till: Till, at_once: 
     tasks.sweep()
     assert set(Payment.objects.values_list("state", flat=True)) == {"FAILED"}
     assert till.session(late).status == till.session(left).status == "expired"
+
+
+def fails_for(real: Callable[..., Any], broken: object, name: str) -> Callable[..., Any]:
+    """The service, but that one row breaks it: `name` is the argument that says which."""
+
+    def service(*args: Any, **given: Any) -> Any:
+        if (given.get(name) or args[0]) == broken:
+            raise ValueError("this row is broken")
+        return real(*args, **given)
+
+    return service
+
+
+def test_a_row_that_breaks_holds_nothing_else_of_the_sweep_up(
+    till: Till, at_once: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    left = [till.start(make_offer()) for _ in range(2)]
+    late = [make_offer(checkout_at=now()) for _ in range(2)]
+    paid = till.start(make_offer())
+    till.pay(paid)
+    for payment in left:
+        type(payment.entry).objects.filter(pk=payment.entry_id).update(
+            state=State.LEFT, seat=None, offer_expires_at=None, hold_until=None, checkout_at=None, ended_at=Now()
+        )
+    for entry in late:
+        let_offer_run_out(entry)
+    skip_pauses()
+    monkeypatch.setattr(releasing, "release_payment", fails_for(releasing.release_payment, left[0], "payment"))
+    monkeypatch.setattr(sweeping, "lapse_offer", fails_for(lapse_offer, late[0].pk, "entry_id"))
+
+    tasks.sweep()
+
+    for row in (*left, *late, paid):
+        row.refresh_from_db()
+    assert [payment.released_at is not None for payment in left] == [False, True]
+    assert [entry.state for entry in late] == [State.OFFERED, State.PASSED]
+    assert paid.state == "CAPTURED"
+    assert caplog.text.count("ValueError: this row is broken") == 2
+
+
+def test_a_card_that_breaks_holds_up_no_other(till: Till, at_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken, other = winners_to_plan(till)
+    monkeypatch.setattr(planning, "_say_instead_of_the_offer", fails_for(lambda *_: None, broken, "card"))
+    tasks.charge_due_cards()
+    assert SavedCard.objects.filter(charge_due_at__isnull=False).get() == other
+
+
+def winners_to_plan(till: Till) -> list[SavedCard]:
+    """Two cards whose entries were offered a seat a moment ago, in the order of the offers."""
+    tournament = make_lottery(seats=2)
+    cards = [file_card(till, make_entry(tournament)) for _ in range(2)]
+    assert offer_seats(tournament_id=tournament.pk) == 2
+    return cards
 
 
 def test_the_sweep_handles_an_event_whose_worker_died(till: Till, at_once: None) -> None:

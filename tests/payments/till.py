@@ -11,7 +11,8 @@ from django.db.models.functions import Now
 
 from accounts.models import User
 from payments import services
-from payments.models import Payment, Refund, StripeEvent
+from payments.models import DeadLetter, Dispute, Payment, Refund, StripeEvent
+from payments.rules import LetterKind
 from payments.services import cancelling, inbox, releasing, sweeping
 from registrations.models import Notice, QueueEntry
 from registrations.rules import State
@@ -37,6 +38,12 @@ def account_of(entry: QueueEntry) -> User:
     return entry.player.account
 
 
+def fill_in_card(url: str, number: str = GOOD) -> requests.Response:
+    """Send the form of Stripe's page that takes a payment, or that saves a card."""
+    form = {"number": number, "expiry": "12 / 40", "cvc": "123", "email": "alice@example.com"}
+    return requests.post(url, form, allow_redirects=False, timeout=20)
+
+
 @dataclass
 class Till:
     """The simulator, seen from the site's tests."""
@@ -50,8 +57,15 @@ class Till:
 
     def pay(self, payment: Payment, number: str = GOOD) -> requests.Response:
         """Send the card form of the checkout page."""
-        form = {"number": number, "expiry": "12 / 40", "cvc": "123", "email": "alice@example.com"}
-        return requests.post(payment.checkout_url, form, allow_redirects=False, timeout=20)
+        return fill_in_card(payment.checkout_url, number)
+
+    def at_the_bank(self, payment: Payment) -> None:
+        """The card's bank shows its own page, which `the_bank_answers`."""
+        assert self.pay(payment, SECURE).headers["location"].endswith("/authenticate")
+
+    def the_bank_answers(self, payment: Payment, result: str = "complete") -> requests.Response:
+        url = f"{payment.checkout_url}/authenticate"
+        return requests.post(url, {"result": result}, allow_redirects=False, timeout=20)
 
     def authorised(self, entry: QueueEntry) -> Payment:
         """A payment whose card was authorised and whose seat is confirmed; not captured yet."""
@@ -93,10 +107,14 @@ class Till:
 
     def deliver(self, *types: str) -> None:
         """Hand all events of these types (by default those we ask for) to the inbox, as the webhook would, and handle them."""
-        for event in reversed(self.shop.v1.events.list({"limit": 100}).data):
-            if event.type in (types or inbox.EVENTS):
-                services.receive_event(event.to_dict())
+        for event in self.events(*types):
+            services.receive_event(event)
         handle_events()
+
+    def events(self, *types: str) -> list[dict[str, Any]]:
+        """The latest hundred events of these types (by default those we ask for), the oldest first."""
+        found = self.shop.v1.events.list({"limit": 100, "types": list(types or inbox.EVENTS)}).data
+        return [event.to_dict() for event in reversed(found)]
 
 
 def handle_events() -> None:
@@ -140,20 +158,29 @@ def let_hold_run_out(entry: QueueEntry) -> None:
     entry.refresh_from_db()
 
 
+def states(payment: Payment) -> tuple[str, str]:
+    """How the payment and its entry stand now."""
+    payment.refresh_from_db()
+    payment.entry.refresh_from_db()
+    return payment.state, payment.entry.state
+
+
 def told(entry: QueueEntry) -> set[str]:
     """The kinds of mail that are due or were sent."""
     return set(Notice.objects.filter(entry=entry).values_list("kind", flat=True))
 
 
+def owed_by_hand() -> set[int]:
+    """Ids of payments of which a refund failed: an open dead letter asks staff to look."""
+    letters = DeadLetter.objects.filter(kind=LetterKind.REFUND, state=DeadLetter.State.OPEN)
+    return set(letters.values_list("payment", flat=True))
+
+
 def check_money() -> None:
     """I4 to I7 when nothing is left to do: all of it in the rows, none of it by the services' own words."""
+    by_hand = owed_by_hand()
     for payment in Payment.objects.filter(state=Payment.State.CAPTURED).select_related("entry"):
-        back = payment.refunds.exclude(state=Refund.State.FAILED).aggregate(sum=Sum("amount_minor"))["sum"] or 0
-        assert 0 <= back <= payment.amount_minor, f"I5: {payment} gives back {back}"
-        if payment.entry.state == State.CONFIRMED:
-            assert back == 0, f"I4: the seat of {payment} is kept and {back} went back"
-        else:
-            assert back + payment.kept_minor == payment.amount_minor, f"I4: {payment} has no seat and gave back {back}"
+        _check_captured(payment, owed_by_hand=payment.pk in by_hand)
     paid = QueueEntry.objects.filter(state=State.CONFIRMED, tournament__fee_minor__gt=0, waived_by=None)
     unpaid = paid.exclude(payments__state__in=["AUTHORISED", "CAPTURED"])
     assert not unpaid.exists(), f"I6: confirmed without money: {list(unpaid)}"
@@ -165,12 +192,31 @@ def check_money() -> None:
         assert not cursor.fetchall(), "I7: more than one live payment for an entry"
 
 
+def _check_captured(payment: Payment, *, owed_by_hand: bool) -> None:
+    decided = payment.refunds.exclude(state=Refund.State.FAILED).aggregate(sum=Sum("amount_minor"))["sum"] or 0
+    gone = payment.refunds.filter(state__in=["PENDING", "SUCCEEDED"]).aggregate(sum=Sum("amount_minor"))["sum"] or 0
+    taken = payment.disputes.taking().aggregate(sum=Sum("amount_minor"))["sum"] or 0
+    frozen = payment.disputes.open().exists()
+    assert decided <= payment.amount_minor, f"I5: {payment} gives back {decided}"
+    assert gone + taken <= payment.amount_minor, f"I5: {payment} gave back {gone}, and banks took {taken}"
+    if payment.entry.state == State.CONFIRMED:
+        assert decided < payment.amount_minor, f"I6: the seat of {payment} is kept and all of it went back"
+        return
+    assert decided + payment.kept_minor <= payment.amount_minor, f"I4: {payment} gives back {decided}, beyond the rule"
+    left = payment.amount_minor - payment.kept_minor - decided - (0 if frozen else taken)
+    assert left <= 0 or owed_by_hand, f"I4: {payment} has no seat, and {left} stays"
+
+
 def check_against_stripe(till: Till) -> None:
     """What Stripe took is what our rows say, to the cent."""
     for intent in till.intents():
         payment = Payment.objects.get(pk=intent.metadata["payment"])
-        captured = payment.amount_minor if payment.state == Payment.State.CAPTURED else 0
+        is_its_own = payment.state == Payment.State.CAPTURED and payment.intent == intent.id
+        captured = payment.amount_minor if is_its_own else 0
         assert intent.amount_received == captured, f"{payment}: Stripe took {intent.amount_received}"
         if captured:
             back = payment.refunds.filter(state="SUCCEEDED").aggregate(sum=Sum("amount_minor"))["sum"] or 0
             assert till.charge(payment).amount_refunded == back
+    for dispute in till.shop.v1.disputes.list({"limit": 100}).data:
+        ours = Dispute.objects.get(stripe_id=dispute.id)
+        assert (ours.status, ours.amount_minor) == (dispute.status, dispute.amount), f"{ours} is not {dispute.status}"

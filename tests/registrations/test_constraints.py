@@ -263,6 +263,21 @@ def _() -> None:
     change(make_tournament(), refund_kept_percent=101)
 
 
+@breaks("tournament_saves_cards_for_a_lottery")
+def _() -> None:
+    change(make_tournament(), saves_cards=True)
+
+
+@breaks("organization_tax_in_bounds")
+def _() -> None:
+    change(make_tournament().organization, tax_percent=101, tax_name="VAT")
+
+
+@breaks("organization_tax_has_a_name")
+def _() -> None:
+    change(make_tournament().organization, tax_percent=19)
+
+
 @breaks("cancelled_for_good")
 def _() -> None:
     change(make_tournament(cancelled_at=now()), cancelled_at=None)

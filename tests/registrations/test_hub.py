@@ -3,12 +3,13 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
 from django_redis import get_redis_connection
+from pytest_django import Settings
 from uvicorn import Config
 from uvicorn.server import ServerState
 from websockets.client import ClientProtocol
@@ -18,9 +19,10 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
-from registrations.hub import Hub, Socket
+from registrations.hub import RECONNECT_SECONDS, SILENT_SECONDS, Hub, Socket
 from registrations.passes import Pass
 from registrations.publisher import LineStore, line_key, moved_text
+from tests.wire import Wire
 from vgchub import live, open_files
 from vgchub.live_worker import DEFLATE, MOST_UNREAD, Encoded, LiveWorker, SocketProtocol, encoded, takes_compressed
 
@@ -50,8 +52,6 @@ async def hub_of(*clients: Client) -> AsyncIterator[Hub]:
     hub.listener.cancel()
     with suppress(asyncio.CancelledError):
         await hub.listener
-    assert hub.redis is not None
-    await hub.redis.aclose()
 
 
 def room_known(hub: Hub, client: Client) -> bool:
@@ -125,7 +125,9 @@ def test_a_tournament_that_somebody_comes_to_later_is_subscribed_to_as_well() ->
 
     asyncio.run(play())
     assert later.texts()[0]["blocks"] == {"7:0:0": "bits"}
-    assert len(first.frames) == 1
+    assert all(
+        text == first.texts()[0] for text in first.texts()
+    )  # greeted, after a break again; never of the other one
 
 
 def test_after_a_break_every_socket_is_greeted_with_what_it_missed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,6 +143,99 @@ def test_after_a_break_every_socket_is_greeted_with_what_it_missed(monkeypatch: 
 
     asyncio.run(play())
     assert client.texts()[-1]["blocks"] == {"7:0:0": "missed"}
+
+
+@pytest.fixture
+def wire(settings: Settings) -> Iterator[Wire]:
+    """Between the hub and Redis; what the test itself does goes another way."""
+    with Wire(settings.REDIS_URL) as wire:
+        settings.REDIS_URL = wire.url
+        yield wire
+
+
+def test_a_redis_that_vanished_without_a_word_is_noticed_and_what_it_held_meanwhile_is_heard(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("registrations.hub.SILENT_SECONDS", 0.2)
+    monkeypatch.setattr("registrations.hub.RECONNECT_SECONDS", 0.01)
+    client, meanwhile = Client(1, blocks=("7:0:0",)), Client(2, blocks=("7:0:0",))
+
+    async def play() -> None:
+        async with hub_of(client) as hub:
+            wire.cut()
+            await hub.join(meanwhile.socket)
+            redis = get_redis_connection("default")
+            for tournament in (1, 2):
+                redis.hset(line_key(tournament), mapping={"7:0:0": "missed"})
+                publish(tournament, moved_text(HEAD, {"7:0:0": "missed"}))
+            await asyncio.sleep(1)  # it is noticed, and tried again in vain
+            assert len(client.frames) == 1
+            assert "the sockets wait" in caplog.text
+            wire.mend()
+            await until(lambda: len(client.frames) > 1 and bool(meanwhile.frames))
+            publish(1, moved_text(HEAD, {"7:0:0": "moved"}))
+            await until(lambda: client.texts()[-1]["blocks"] == {"7:0:0": "moved"})
+
+    asyncio.run(play())
+    assert client.texts()[1]["blocks"] == meanwhile.texts()[0]["blocks"] == {"7:0:0": "missed"}
+
+
+def test_a_hub_that_only_listens_never_notices(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("registrations.hub.SILENT_SECONDS", None)
+    monkeypatch.setattr("registrations.hub.RECONNECT_SECONDS", 0.01)
+    client = Client(1)
+
+    async def play() -> None:
+        async with hub_of(client):
+            wire.cut()
+            await asyncio.sleep(1)
+            wire.mend()
+            publish(1, moved_text(HEAD, {}))
+            await asyncio.sleep(1)
+
+    asyncio.run(play())
+    assert len(client.frames) == 1
+    assert "the sockets wait" not in caplog.text
+
+
+def test_a_redis_that_has_nothing_to_say_is_not_taken_for_one_that_vanished(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("registrations.hub.SILENT_SECONDS", 0.2)
+    client = Client(1)
+
+    async def play() -> None:
+        async with hub_of(client):
+            await asyncio.sleep(1.5)
+
+    asyncio.run(play())
+    assert len(client.frames) == 1
+    assert not caplog.text
+
+
+def test_a_redis_that_vanished_is_noticed_within_ten_seconds() -> None:
+    assert 2 * SILENT_SECONDS + RECONNECT_SECONDS < 10
+
+
+@pytest.mark.parametrize("channel", [LineStore(1).channel, live.accounts_channel()], ids=["a tournament's", "personal"])
+def test_a_text_that_cannot_be_passed_on_leaves_no_socket_mute(
+    channel: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("registrations.hub.RECONNECT_SECONDS", 0.01)
+    client = Client(1, blocks=("7:0:0",))
+
+    async def play() -> None:
+        async with hub_of(client):
+            get_redis_connection("default").publish(channel, "no text of ours")
+            await until(lambda: len(client.frames) > 1)
+            publish(1, moved_text(HEAD, {"7:0:0": "moved"}))
+            await until(lambda: client.texts()[-1]["blocks"] == {"7:0:0": "moved"})
+
+    asyncio.run(play())
+    assert client.texts()[0] == client.texts()[1]
+    assert "The sockets could not be told something" in caplog.text
 
 
 def test_when_many_blocks_moved_each_socket_gets_its_own() -> None:

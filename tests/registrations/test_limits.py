@@ -10,10 +10,14 @@ from pytest_django import Settings
 
 from accounts.models import Player, User
 from registrations import services
-from registrations.limits import ManyFromHereError
+from registrations.limits import BURST, BURST_SECONDS, ManyFromHereError
 from registrations.models import QueueEntry
-from tests.builders import make_player, make_tournament, make_user, now
+from registrations.services import joining
+from tests.admin.browsing import untouched
+from tests.builders import make_organizer, make_player, make_tournament, make_user, now
+from tournaments.forms.tournament import HELP
 from tournaments.models import Tournament
+from tournaments.queries import known_entry_rules
 from vgchub import limits
 from vgchub.limits import NotYourTurnError, TooManyRequestsError
 from vgchub.ratelimit import Source
@@ -57,6 +61,7 @@ def test_the_eleventh_unverified_account_behind_an_address_waits_and_others_do_n
 
 def test_unverified_accounts_never_come_all_at_once() -> None:
     assert let_in(make_tournament(joins_per_address=100), newcomers(21, verified=False)) == 20
+    assert f"more than {BURST} within {BURST_SECONDS} seconds" in str(HELP["joins_per_address"])  # nor can it be set
 
 
 def test_a_player_joins_five_times_a_minute_and_the_brother_beside_is_not_counted() -> None:
@@ -67,20 +72,47 @@ def test_a_player_joins_five_times_a_minute_and_the_brother_beside_is_not_counte
     assert QueueEntry.objects.live().filter(player=anna).count() == 1
 
 
+def save_in_admin(tournament: Tournament, **values: int) -> None:
+    """An organizer types them into the tournament's page; what this process remembers it does not touch, as in any other."""
+    remembered, organizer = known_entry_rules(tournament.slug), Client()
+    organizer.force_login(make_organizer(tournament.organization))
+    page = f"/admin/tournaments/tournament/{tournament.pk}/change/"
+    answer = organizer.post(page, {**untouched(organizer.get(page).content.decode()), **values})
+    assert answer.status_code == 302
+    assert known_entry_rules(tournament.slug) is remembered
+
+
 @pytest.mark.parametrize(
     ("field", "verified"),
     [("joins_per_player", True), ("joins_per_address", False), ("joins_per_address_verified", True)],
 )
-def test_an_organizer_settles_the_limits_and_may_change_them_at_any_time(field: str, verified: bool) -> None:
+def test_an_organizer_settles_the_limits_and_whoever_comes_next_meets_the_new_ones(field: str, verified: bool) -> None:
     settled: dict[str, Any] = {field: 2}
     tournament = make_tournament(**settled)
-    players = newcomers(1, verified=verified) * 4 if field == "joins_per_player" else newcomers(4, verified=verified)
+    players = newcomers(1, verified=verified) * 5 if field == "joins_per_player" else newcomers(5, verified=verified)
     assert let_in(tournament, players) == 2
-    Tournament.objects.filter(pk=tournament.pk).update(**{field: 3})
-    assert (
-        let_in(tournament, newcomers(1, verified=True), Source("203.0.113.77")) == 1
-    )  # who gets in learns the new rules
-    assert let_in(tournament, players) == 1
+    save_in_admin(tournament, **{field: 4})
+    assert let_in(tournament, players) == 2
+    save_in_admin(tournament, **{field: 1})
+    assert let_in(tournament, players[:1], Source("203.0.113.10")) == (field != "joins_per_player")
+    assert let_in(tournament, newcomers(1, verified=verified)) == (field == "joins_per_player")
+
+
+def test_an_organizer_sets_a_ceiling_and_whoever_comes_next_meets_it() -> None:
+    tournament = make_tournament()
+    assert let_in(tournament, newcomers(2, verified=True)) == 2
+    save_in_admin(tournament, join_ceiling=1)
+    assert let_in(tournament, newcomers(2, verified=True)) == 1
+
+
+def test_by_rules_of_no_known_version_a_limit_that_was_raised_still_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    version = "(SELECT rules_version FROM tournaments_tournament WHERE id = %(tournament)s::bigint)"
+    assert version in joining.PLAYERS
+    monkeypatch.setattr(joining, "PLAYERS", joining.PLAYERS.replace(version, "0"))
+    tournament, alice = make_tournament(joins_per_player=1), make_player()
+    assert let_in(tournament, [alice] * 2) == 1
+    save_in_admin(tournament, joins_per_player=2)
+    assert let_in(tournament, [alice]) == 0
 
 
 def test_a_ceiling_keeps_a_turn_for_whoever_comes_when_it_is_reached() -> None:

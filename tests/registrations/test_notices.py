@@ -8,7 +8,8 @@ from post_office.models import PRIORITY, Email
 
 from registrations import services
 from registrations.models import Notice, QueueEntry
-from registrations.rules import State
+from registrations.rules import NOTICE_TRIES, State
+from registrations.services import notices
 from registrations.services.notices import OF_DRAWS, send_due_notices
 from tests.builders import make_entry, make_player, make_staff, make_tournament, make_user, now
 from tournaments.models import Tournament
@@ -29,12 +30,26 @@ STANDING = {
     KINDS.CLOSED: State.CLOSED,
     KINDS.REJECTED: State.REJECTED,
     KINDS.VOIDED: State.PASSED,
+    KINDS.REFUNDED: State.CANCELLED,
+    KINDS.WON: State.OFFERED,
+    KINDS.ACTION: State.OFFERED,
+}
+# What some mails say beyond how the entry stands.
+OF_CARD: dict[str, object] = {"card": "Visa 4242", "amount": "€25.00", "charged_at": "on Sunday at 12:00 (CET)"}
+FACTS: dict[Notice.Kind, dict[str, object]] = {
+    KINDS.REFUNDED: {"amount_minor": 2500, "currency": "eur", "reason": "cancelled"},
+    KINDS.WON: OF_CARD,
+    KINDS.ACTION: {**OF_CARD, "problem": "The card has expired.", "bank_asks": False},
 }
 
 
 def due(entry: QueueEntry, kind: Notice.Kind, *, minutes_ago: int = 1) -> Notice:
     return Notice.objects.create(
-        entry=entry, kind=kind, offer_number=entry.offer_number or 0, due_at=now() - minutes_ago * MINUTE
+        entry=entry,
+        kind=kind,
+        offer_number=entry.offer_number or 0,
+        due_at=now() - minutes_ago * MINUTE,
+        facts=FACTS.get(kind, {}),
     )
 
 
@@ -57,7 +72,7 @@ def test_each_kind_is_mailed_once_in_plain_words(kind: Notice.Kind) -> None:
     assert "Spring & Summer Cup" in mail.message
     assert "Ash O'Hara <b>" in mail.message
     assert "Ash O&#x27;Hara &lt;b&gt;" in mail.html_message  # a name is no markup
-    for text in (mail.subject, mail.message, mail.html_message):
+    for text in (mail.subject, mail.message, mail.html_message.partition("<body")[2]):
         assert "{" not in text
         assert "None" not in text
     assert entry.public_id in mail.message or f"/{tournament.slug}/" in mail.message
@@ -190,4 +205,20 @@ def test_an_address_that_takes_no_mail_holds_nobody_else_up(caplog: pytest.LogCa
     notice.refresh_from_db()
     assert notice.mailed_at is None
     assert notice.due_at > now()
+    assert (notice.attempts, notice.problem) == (1, "ValidationError: ['not an address is not a valid email address']")
     assert send_due_notices() == 0
+
+
+def test_one_that_fails_again_and_again_stays_due_and_is_not_tried_any_more() -> None:
+    entry = make_entry(make_tournament(), make_player(make_user("not an address")), state=State.CONFIRMED)
+    notice = due(entry, KINDS.CONFIRMED, minutes_ago=5)
+    for _ in range(NOTICE_TRIES):
+        assert send_due_notices() == 1
+        Notice.objects.update(due_at=now() - MINUTE)
+    assert send_due_notices() == 0
+    notice.refresh_from_db()
+    assert (notice.attempts, notice.mailed_at) == (NOTICE_TRIES, None)
+    assert notice.due_at < now()
+
+    notices.due([entry], KINDS.CONFIRMED, now())  # it came true once more
+    assert send_due_notices() == 1

@@ -1,5 +1,6 @@
 """Who is offered a seat, in which order, how fast; and who gets more time."""
 
+from bisect import bisect
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,9 +10,11 @@ from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Player
+from bench.people import make_waiting
 from registrations import services
 from registrations.models import QueueEntry
-from registrations.rules import State
+from registrations.rules import TICK, State
+from registrations.services import offering
 from tests.builders import (
     Mode,
     make_division,
@@ -235,6 +238,31 @@ def test_offer_seats_fills_a_batch_that_was_not_full() -> None:
     assert offer(tournament) == first
     line = a_line(tournament, 10)
     assert offer(tournament) == line[:6]
+
+
+def test_offer_seats_keeps_the_pace_to_the_minute_though_each_tick_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch every 2.5 s, which a clock that looks four times a second, 5 to 9 ms late each time, would find late each time."""
+    tournament = make_tournament(seats=500, offers_per_minute=240, offer_batch=10)
+    make_waiting(tournament, 500)
+    begin, made = now(), []
+    for tick in range(2 * MINUTE // TICK):
+        moment = begin + tick * TICK + timedelta(milliseconds=5 + tick % 5)
+        monkeypatch.setattr(offering, "database_now", lambda moment=moment: moment)
+        if offering._offers_allowed(tournament, moment):
+            made += [moment] * services.offer_seats(tournament_id=tournament.pk)
+    assert len(made) >= 470
+    assert max(bisect(made, moment + MINUTE - TICK / 100) - made.index(moment) for moment in set(made)) == 240
+    assert max(bisect(made, moment + 2 * TICK) - made.index(moment) for moment in set(made)) == 10
+
+
+def test_offer_seats_offers_no_more_in_a_minute_than_is_allowed_though_a_batch_is_more() -> None:
+    tournament = make_tournament(seats=25, offers_per_minute=3, offer_batch=10)
+    line = a_line(tournament, 5)
+    assert offer(tournament) == line[:3]
+    moved_back(tournament, timedelta(seconds=59))
+    assert offer(tournament) == []
+    moved_back(tournament, timedelta(seconds=1))
+    assert offer(tournament) == line[3:]
 
 
 def test_offer_seats_counts_all_divisions_into_one_pace() -> None:

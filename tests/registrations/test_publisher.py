@@ -246,7 +246,7 @@ def test_a_move_costs_the_same_however_many_wait(tournament: Tournament, publish
         with CaptureQueriesContext(connection) as queries:
             assert publisher.publish_moves() == 1
         counts.append(len(queries))
-    assert counts == [8, 8]  # besides: its blocks, its seats, its divisions, its offers
+    assert counts == [10, 10]  # besides: its blocks, its seats, its divisions, its offers; a savepoint around them
 
 
 def test_a_seat_more_is_published_though_nobody_moved(tournament: Tournament, publisher: LinePublisher) -> None:

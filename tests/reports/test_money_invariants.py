@@ -9,7 +9,9 @@ from django.db import connection
 from payments.models import Payment, StripeEvent
 from payments.rules import RefundState
 from payments.rules import State as Paid
+from registrations.models import Notice
 from registrations.rules import State
+from registrations.services import notices
 from reports.invariants import violations
 from tests.builders import make_entry, make_staff, make_tournament, now
 from tests.payments.rows import make_payment, make_refund
@@ -59,6 +61,23 @@ def test_i4_a_refund_that_failed_gave_nothing_back() -> None:
     gone: dict[str, Any] = {"released_at": now() - AGO, "release_reason": "cancelled"}
     make_refund(paid(State.CANCELLED, **gone), RefundState.FAILED)
     assert found() == {"I4": 1}
+
+
+def test_i14_a_refund_of_which_its_player_is_not_told() -> None:
+    payment = paid(State.CANCELLED, released_at=now(), release_reason="cancelled")
+    waiting, gone = make_refund(payment, amount_minor=1000), make_refund(payment, RefundState.PENDING, amount_minor=500)
+    make_refund(payment, RefundState.FAILED)
+
+    def owed() -> list[str]:
+        return [sentence for sentence in violations() if "owed the mail about refund" in sentence]
+
+    assert len(owed()) == 1
+    assert f"about refund {gone.pk}," in owed()[0]
+    facts = {"amount_minor": 500, "currency": "eur", "reason": "cancelled"}
+    notices.due([payment.entry], Notice.Kind.REFUNDED, now(), number=waiting.pk, facts=facts)
+    assert len(owed()) == 1
+    notices.due([payment.entry], Notice.Kind.REFUNDED, now(), number=gone.pk, facts=facts)
+    assert owed() == []
 
 
 def test_i5_more_back_than_was_paid() -> None:

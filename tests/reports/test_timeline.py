@@ -46,7 +46,7 @@ def clock(entry: QueueEntry) -> str:
     """How the end of an offer reads."""
     entry.refresh_from_db()
     assert entry.offer_expires_at is not None
-    return words.day_and_time(entry.offer_expires_at.replace(microsecond=0), ZoneInfo("UTC"), now=now())
+    return words.moment(entry.offer_expires_at.replace(microsecond=0), ZoneInfo("UTC"), now=now())
 
 
 def in_utc(**fields: Any) -> Tournament:

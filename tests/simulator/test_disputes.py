@@ -220,6 +220,14 @@ def test_risk_is_on_the_charge(shop: Shop) -> None:
     assert normal.risk_score < elevated.risk_score
 
 
+def test_without_radar_for_fraud_teams_there_is_a_level_and_no_score(shop: Shop) -> None:
+    shop.control("radar", scores=False)
+    outcome = shop.charged(ELEVATED).outcome
+    assert (outcome.risk_level, "risk_score" in outcome) == ("elevated", False)
+    shop.control("radar", scores=True)
+    assert shop.charged(ELEVATED).outcome.risk_score == 71
+
+
 @pytest.mark.parametrize("number", ["4100000000000019", "4000000000004954"])
 def test_highest_risk_is_blocked(shop: Shop, number: str) -> None:
     with pytest.raises(stripe.CardError) as refusal:

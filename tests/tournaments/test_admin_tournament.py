@@ -20,6 +20,7 @@ from tournaments.models import Division, Organization, PriorityGroup, Seat, Tour
 pytestmark = pytest.mark.django_db
 
 BERLIN = ZoneInfo("Europe/Berlin")
+NEXT_YEAR = now().year + 1  # whenever the tests run, what they type is yet to come
 ADD = "/admin/tournaments/tournament/add/"
 
 PAGE = {
@@ -32,14 +33,14 @@ PAGE = {
     "city": "Dortmund",
     "country": "DE",
     "time_zone": "Europe/Berlin",
-    "starts_at": "2027-03-20T09:00:00",
-    "ends_at": "2027-03-21T18:00:00",
+    "starts_at": f"{NEXT_YEAR}-03-20T09:00:00",
+    "ends_at": f"{NEXT_YEAR}-03-21T18:00:00",
     "mode": "FAIR_START",
     "prequeue_opens_at": "",
-    "opens_at": "2027-02-06T20:00:00",
-    "closes_at": "2027-02-13T20:00:00",
+    "opens_at": f"{NEXT_YEAR}-02-06T20:00:00",
+    "closes_at": f"{NEXT_YEAR}-02-13T20:00:00",
     "seals_at": "",
-    "offers_end_at": "2027-03-10T20:00:00",
+    "offers_end_at": f"{NEXT_YEAR}-03-10T20:00:00",
     "entropy": "COMMIT_REVEAL",
     "objection_minutes": "30",
     "releases_reserved": "on",
@@ -50,6 +51,7 @@ PAGE = {
     "offer_minutes": "10",
     "rush_minutes": "120",
     "late_offer_hours": "48",
+    "decline_hours": "24",
     "payment_minutes": "10",
     "offers_per_minute": "1000",
     "offer_batch": "50",
@@ -70,7 +72,7 @@ GROUP = {"tickets": "1", "priority": "0", "opens_early_minutes": "0", "countries
 def divisions(**seats: str) -> dict[str, str]:
     """The three rows that the page suggests, with the seats typed into them."""
     sent: dict[str, str] = {}
-    for index, row in enumerate(season_divisions(datetime.now(BERLIN).date())):
+    for index, row in enumerate(season_divisions(now().date())):
         values = {"code": "", "name": "", "born_from": "", "born_to": "", **row}
         sent |= {f"divisions-{index}-{name}": str(value) for name, value in values.items()}
         sent[f"divisions-{index}-seat_number"] = seats.get(row["code"], "")
@@ -132,8 +134,8 @@ def test_create_from_one_page_with_divisions_seats_and_reserved_seats(alice: Cli
     made = Tournament.objects.get()
     assert made.organization == ours
     assert made.published_at is None
-    assert made.opens_at == datetime(2027, 2, 6, 20, tzinfo=BERLIN)
-    assert made.prequeue_opens_at == datetime(2027, 2, 6, 19, tzinfo=BERLIN)
+    assert made.opens_at == datetime(NEXT_YEAR, 2, 6, 20, tzinfo=BERLIN)
+    assert made.prequeue_opens_at == datetime(NEXT_YEAR, 2, 6, 19, tzinfo=BERLIN)
     assert sorted(made.divisions.values_list("code", flat=True)) == ["masters", "senior"]
     veterans = made.groups.get()
     seats = Seat.objects.filter(division__tournament=made)
@@ -173,19 +175,19 @@ def test_create_for_another_organization_is_refused(alice: Client, ours: Organiz
 
 # What is typed, and the field that is told. The names in the middle are the constraints of the model that it would break.
 IMPOSSIBLE = [
-    ({"closes_at": "2027-02-06T20:00:00"}, "tournament_opens_before_it_closes", "closes_at"),
-    ({"offers_end_at": "2027-02-13T19:00:00"}, "tournament_closes_before_offers_end", "offers_end_at"),
-    ({"ends_at": "2027-03-20T09:00:00"}, "tournament_starts_before_it_ends", "ends_at"),
-    ({"offers_end_at": "2027-03-20T10:00:00"}, "tournament_offers_end_before_it_starts", "offers_end_at"),
-    ({"prequeue_opens_at": "2027-02-06T20:00:00"}, "tournament_waiting_room_opens_first", "prequeue_opens_at"),
+    ({"closes_at": f"{NEXT_YEAR}-02-06T20:00:00"}, "tournament_opens_before_it_closes", "closes_at"),
+    ({"offers_end_at": f"{NEXT_YEAR}-02-13T19:00:00"}, "tournament_closes_before_offers_end", "offers_end_at"),
+    ({"ends_at": f"{NEXT_YEAR}-03-20T09:00:00"}, "tournament_starts_before_it_ends", "ends_at"),
+    ({"offers_end_at": f"{NEXT_YEAR}-03-20T10:00:00"}, "tournament_offers_end_before_it_starts", "offers_end_at"),
+    ({"prequeue_opens_at": f"{NEXT_YEAR}-02-06T20:00:00"}, "tournament_waiting_room_opens_first", "prequeue_opens_at"),
     (
-        {"mode": "LOTTERY", "seals_at": "2027-02-13T19:00:00"},
+        {"mode": "LOTTERY", "seals_at": f"{NEXT_YEAR}-02-13T19:00:00"},
         "tournament_lottery_seals_after_it_closes",
         "seals_at",
     ),
-    ({"seals_at": "2027-02-14T20:00:00"}, "tournament_lottery_seals_after_it_closes", "seals_at"),
+    ({"seals_at": f"{NEXT_YEAR}-02-14T20:00:00"}, "tournament_lottery_seals_after_it_closes", "seals_at"),
     (
-        {"mode": "LOTTERY", "prequeue_opens_at": "2027-02-06T19:00:00"},
+        {"mode": "LOTTERY", "prequeue_opens_at": f"{NEXT_YEAR}-02-06T19:00:00"},
         "tournament_waiting_room_is_of_fair_start",
         "prequeue_opens_at",
     ),
@@ -201,9 +203,14 @@ IMPOSSIBLE = [
     ({"payment_minutes": "0"}, "tournament_offers_last", "payment_minutes"),
     ({"late_offer_hours": "0"}, "tournament_offers_last", "late_offer_hours"),
     ({"refund_kept_percent": "101"}, "tournament_keeps_at_most_all", "refund_kept_percent"),
+    ({"saves_cards": "on"}, "tournament_saves_cards_for_a_lottery", "saves_cards"),
+    ({"currency": "isk", "fee_minor": "2550"}, "", "fee_minor"),
+    ({"currency": "ugx"}, "", "currency"),
+    ({"mode": "LOTTERY", "saves_cards": "on", "decline_hours": "23"}, "", "decline_hours"),
+    ({"mode": "LOTTERY", "saves_cards": "on", "late_offer_hours": "24"}, "", "late_offer_hours"),
     ({"time_zone": "Europe/Entenhausen"}, "", "time_zone"),
     ({"country": "Germany"}, "", "country"),
-    ({"refund_until": "2027-04-01T00:00:00"}, "", "refund_until"),
+    ({"refund_until": f"{NEXT_YEAR}-04-01T00:00:00"}, "", "refund_until"),
     ({"slug": ""}, "", "slug"),
     ({"opens_at": "2026-03-29T02:30:00"}, "", "opens_at"),
     ({"opens_at": ""}, "", "opens_at"),
@@ -335,7 +342,7 @@ def test_old_tab_is_judged_by_what_the_row_holds_now(alice: Client, ours: Organi
 def test_state_is_no_field(alice: Client, ours: Organization) -> None:
     tournament = make_tournament(organization=ours, published=False, opens_in=timedelta(days=3))
 
-    state = {f"{name}": "2027-01-01T00:00:00" for name in Tournament.STATE_FIELDS}
+    state = {f"{name}": f"{NEXT_YEAR}-01-01T00:00:00" for name in Tournament.STATE_FIELDS}
     alice.post(change(tournament), {**shown(alice, tournament), **state, "city": "Essen"})
 
     tournament.refresh_from_db()
@@ -345,13 +352,13 @@ def test_state_is_no_field(alice: Client, ours: Organization) -> None:
 
 def test_moving_to_another_time_zone_keeps_the_clock(alice: Client, ours: Organization) -> None:
     tournament = upcoming(ours)
-    at = tournament.opens_at.astimezone(BERLIN)
+    opens_at, starts_at = tournament.opens_at.astimezone(BERLIN), tournament.starts_at.astimezone(BERLIN)
 
     alice.post(change(tournament), {**shown(alice, tournament), "time_zone": "Asia/Tokyo"})
 
     tournament.refresh_from_db()
-    assert tournament.opens_at == at.replace(tzinfo=ZoneInfo("Asia/Tokyo"))
-    assert tournament.starts_at.astimezone(ZoneInfo("Asia/Tokyo")).hour == (at + timedelta(days=22)).hour
+    assert tournament.opens_at == opens_at.replace(tzinfo=ZoneInfo("Asia/Tokyo"))
+    assert tournament.starts_at == starts_at.replace(tzinfo=ZoneInfo("Asia/Tokyo"))
 
 
 def test_lottery_leaves_the_waiting_room_behind(alice: Client, ours: Organization) -> None:
@@ -368,7 +375,13 @@ def test_lottery_leaves_the_waiting_room_behind(alice: Client, ours: Organizatio
 def test_rules_are_frozen_once_entries_are_open(alice: Client, ours: Organization) -> None:
     tournament = make_tournament(organization=ours, entropy="DRAND")
     sent = shown(alice, tournament)
-    frozen = {"mode": "LOTTERY", "opens_at": "2030-01-01T00:00:00", "fee_minor": "1", "currency": "usd", "slug": "x"}
+    frozen = {
+        "mode": "LOTTERY",
+        "opens_at": f"{NEXT_YEAR + 3}-01-01T00:00:00",
+        "fee_minor": "1",
+        "currency": "usd",
+        "slug": "x",
+    }
     frozen |= {"entropy": "COMMIT_REVEAL", "objection_minutes": "5", "releases_reserved": ""}
     part = {"divisions-0-name": "Elders", "divisions-TOTAL_FORMS": "1", "divisions-INITIAL_FORMS": "1"}
 
@@ -383,7 +396,11 @@ def test_rules_are_frozen_once_entries_are_open(alice: Client, ours: Organizatio
 
 
 def test_objections_end_before_the_last_offers(alice: Client, ours: Organization) -> None:
-    sealed = {"mode": "LOTTERY", "closes_at": "2027-03-09T20:00:00", "offers_end_at": "2027-03-10T20:00:00"}
+    sealed = {
+        "mode": "LOTTERY",
+        "closes_at": f"{NEXT_YEAR}-03-09T20:00:00",
+        "offers_end_at": f"{NEXT_YEAR}-03-10T20:00:00",
+    }
 
     refused = send(alice, ours, **sealed, objection_minutes="1440")
     made = send(alice, ours, **sealed, objection_minutes="1439")
@@ -407,20 +424,20 @@ def test_what_is_sealed_or_over_is_not_opened_again(alice: Client, ours: Organiz
     sealed = make_tournament(organization=ours, mode="LOTTERY", entries_sealed_at=now())
     over = make_tournament(organization=ours, opens_in=timedelta(days=-10), closed_at=now())
     later = {
-        "closes_at": "2030-01-01T00:00:00",
-        "offers_end_at": "2030-01-02T00:00:00",
-        "starts_at": "2031-02-01T00:00:00",
+        "closes_at": f"{NEXT_YEAR + 3}-01-01T00:00:00",
+        "offers_end_at": f"{NEXT_YEAR + 3}-01-02T00:00:00",
+        "starts_at": f"{NEXT_YEAR + 4}-02-01T00:00:00",
     }
-    later |= {"ends_at": "2031-02-02T00:00:00"}
+    later |= {"ends_at": f"{NEXT_YEAR + 4}-02-02T00:00:00"}
 
     for tournament in (sealed, over):
         assert alice.post(change(tournament), {**shown(alice, tournament), **later}).status_code == 302
     after = {tournament: Tournament.objects.get(pk=tournament.pk) for tournament in (sealed, over)}
 
     assert after[sealed].closes_at == sealed.closes_at
-    assert after[sealed].offers_end_at.year == 2030
+    assert after[sealed].offers_end_at.year == NEXT_YEAR + 3
     assert (after[over].closes_at, after[over].offers_end_at) == (over.closes_at, over.offers_end_at)
-    assert after[over].starts_at.year == 2031
+    assert after[over].starts_at.year == NEXT_YEAR + 4
 
 
 def test_a_cancelled_tournament_stays_as_it_was(alice: Client, ours: Organization) -> None:
@@ -452,7 +469,7 @@ def test_page_costs_the_same_for_one_part_and_for_three(
         make_group(tournament, f"Group {number}")
     alice.get(change(tournament))
 
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(11):
         alice.get(change(tournament))
 
 

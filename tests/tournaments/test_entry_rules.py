@@ -1,6 +1,7 @@
 """What a process remembers of a tournament, and how it finds out that it no longer holds."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from pytest_django.fixtures import DjangoAssertNumQueries
@@ -55,12 +56,30 @@ def test_known_entry_rules_of_a_draft_are_not_remembered() -> None:
     assert queries.known_entry_rules(draft.slug) is not first
 
 
-def test_join_queue_notices_that_a_group_was_added_by_another_process() -> None:
+def change_when(moment: str, monkeypatch: pytest.MonkeyPatch, change: Callable[[], object]) -> None:
+    """Change the rules behind the back of a join: before it, or between its two statements."""
+    if moment == "before":
+        change()
+        return
+    insert = joining._insert
+
+    def change_then_insert(*arguments: Any) -> dict[int, QueueEntry]:
+        monkeypatch.setattr(joining, "_insert", insert)
+        change()
+        return insert(*arguments)
+
+    monkeypatch.setattr(joining, "_insert", change_then_insert)
+
+
+@pytest.mark.parametrize("moment", ["before", "between"])
+def test_join_queue_notices_that_a_group_was_added_by_another_process(
+    moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tournament, champion = make_tournament(), make_player(championship_points=900)
     queries.known_entry_rules(tournament.slug)
-    group = make_group(tournament, min_championship_points=500, priority=2)
+    change_when(moment, monkeypatch, lambda: make_group(tournament, min_championship_points=500, priority=2))
     [entry] = services.join_queue(account=champion.account, tournament=tournament, player_ids=[champion.pk])
-    assert (entry.group, entry.priority) == (group, 2)
+    assert (entry.group, entry.priority) == (tournament.groups.get(), 2)
 
 
 def test_join_queue_that_does_not_test_the_version_takes_what_was_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +88,7 @@ def test_join_queue_that_does_not_test_the_version_takes_what_was_remembered(mon
     monkeypatch.setattr(joining, "JOIN", joining.JOIN.replace(tested, ""))
     tournament, champion = make_tournament(), make_player(championship_points=900)
     queries.known_entry_rules(tournament.slug)
-    make_group(tournament, min_championship_points=500, priority=2)
+    change_when("between", monkeypatch, lambda: make_group(tournament, min_championship_points=500, priority=2))
     [entry] = services.join_queue(account=champion.account, tournament=tournament, player_ids=[champion.pk])
     assert entry.group is None
 

@@ -100,7 +100,8 @@ def test_a_join_is_planned_once_for_each_connection() -> None:
 def test_statements_of_the_orm_are_not_prepared() -> None:
     for _ in range(8):
         User.objects.filter(pk=1).exists()
-    assert not any("EXISTS" in text or "accounts_user" in text for text in prepared_statements())
+    # The ORM puts names in quotes; what earlier tests have prepared on this connection does not.
+    assert not any('"accounts_user"' in text for text in prepared_statements())
 
 
 def test_fetch_is_counted_like_any_query() -> None:

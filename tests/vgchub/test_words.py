@@ -27,6 +27,8 @@ def test_ordinal(value: int, text: str) -> None:
         (3000, "jpy", "¥3,000"),
         (2500, "chf", "CHF 25.00"),
         (2500, "kwd", "KWD 2.500"),
+        (-103, "eur", "-€1.03"),
+        (-103, "chf", "-CHF 1.03"),
     ],
 )
 def test_money_counts_the_smallest_unit_of_its_currency(minor: int, currency: str, text: str) -> None:
@@ -68,6 +70,17 @@ def test_moment_of_another_year_says_the_year() -> None:
 
 def test_moment_of_the_venues_today_says_so_with_its_seconds() -> None:
     assert words.day_and_time(datetime(2026, 11, 22, 20, 24, 10, tzinfo=UTC), BERLIN, now=NOW) == "today at 21:24:10"
+
+
+@pytest.mark.parametrize(
+    ("when", "text"),
+    [
+        (datetime(2026, 11, 22, 22, 59, 59, tzinfo=UTC), "23:59:59"),
+        (datetime(2026, 11, 22, 23, 4, 10, tzinfo=UTC), "Monday 23 November at 00:04:10"),
+    ],
+)
+def test_deadline_says_its_day_unless_that_is_today(when: datetime, text: str) -> None:
+    assert words.deadline(when, BERLIN, now=NOW) == text
 
 
 @pytest.mark.parametrize(("zone", "name"), [("UTC", "UTC"), ("America/Argentina/Buenos_Aires", "Buenos Aires time")])

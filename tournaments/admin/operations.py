@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
@@ -14,8 +15,10 @@ from unfold.enums import ActionVariant
 
 from lottery import services as lottery
 from payments import services as payments
+from payments.queries import FROZEN, SETTLED, cancellation_progress
 from registrations import services as registrations
 from tournaments import services
+from tournaments.admin.ledger import LedgerOperation, has_money
 from tournaments.admin.trying import TrialOperation, seats_by_kind
 from tournaments.forms import (
     FIRST_COME_WARNING,
@@ -31,6 +34,7 @@ from tournaments.models import Tournament
 from tournaments.rules import Phase
 from vgchub.admin import AdminRequest, ScopedAdmin, detail_action
 from vgchub.admin_asking import Question
+from vgchub.words import money
 
 RUNNING = {Phase.PREQUEUE, Phase.OPEN, Phase.CLOSED}
 PUBLISHED = {Phase.ANNOUNCED, *RUNNING}
@@ -50,10 +54,22 @@ OFFERED_IN: dict[str, set[Phase]] = {
     "resume": RUNNING,
     "extend": {Phase.OPEN, Phase.CLOSED},
     "cancel": {*PUBLISHED, Phase.OVER},
+    "refunds": {Phase.CANCELLED},
+    "ledger": {*PUBLISHED, Phase.OVER, Phase.CANCELLED},
 }
 
 
-class TournamentOperations(TrialOperation):
+STAGES = {
+    "DUE": _("due"),
+    FROZEN: _("waiting for the end of a dispute"),
+    "PENDING": _("under way at the bank"),
+    "SUCCEEDED": _("refunded"),
+    "FAILED": _("failed: somebody has to look"),
+    SETTLED: _("failed, and given back another way"),
+}
+
+
+class TournamentOperations(TrialOperation, LedgerOperation):
     """The actions at the top of a tournament's page."""
 
     actions_detail: ClassVar[tuple[Any, ...]] = (
@@ -61,6 +77,8 @@ class TournamentOperations(TrialOperation):
         "write_message",
         "change_seats",
         "try_rules",
+        "refunds",
+        "ledger",
         {
             "title": _("More"),
             "icon": "more_horiz",
@@ -81,7 +99,8 @@ class TournamentOperations(TrialOperation):
             return False
         if name == "try_rules" and not tournament.is_drawn_mode:
             return False
-        return tournament.phase(timezone.now()) in OFFERED_IN[name]
+        fits = tournament.phase(timezone.now()) in OFFERED_IN[name]
+        return fits and (name not in ("ledger", "refunds") or has_money(tournament))
 
     @detail_action(description=_("Publish"), url_path="publish", icon="campaign", variant=ActionVariant.PRIMARY)
     def publish(self, request: AdminRequest, object_id: str) -> HttpResponse:
@@ -222,6 +241,25 @@ class TournamentOperations(TrialOperation):
             variant="danger",
         )
         return self.ask(request, tournament, question, perform)
+
+    @detail_action(
+        description=_("Refunds"), url_path="refunds", icon="currency_exchange", variant=ActionVariant.PRIMARY
+    )
+    def refunds(self, request: AdminRequest, object_id: str) -> HttpResponse:
+        """How far the cancelling has come; the page shows itself anew until nothing is left that goes on by itself."""
+        tournament = self.own_or_404(request, object_id)
+        progress = cancellation_progress(tournament.pk)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": tournament,
+            "title": _("Refunds"),
+            "progress": progress,
+            "rows": [
+                (STAGES[found.stage], found.count, money(found.minor, found.currency)) for found in progress.refunds
+            ],
+        }
+        return TemplateResponse(request, "admin/refunds.html", context)
 
     def _switch(
         self, request: AdminRequest, object_id: str, service: Callable[..., None], question: Question, said: str

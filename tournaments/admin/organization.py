@@ -69,7 +69,16 @@ class OrganizationAdmin(ScopedAdmin):
     prepopulated_fields: ClassVar[dict[str, tuple[str, ...]]] = {"slug": ("name",)}
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:  # noqa: ARG002
-        fields = ["name", "slug", "contact_email"]
+        fields = [
+            "name",
+            "slug",
+            "contact_email",
+            "legal_name",
+            "postal_address",
+            "tax_number",
+            "tax_name",
+            "tax_percent",
+        ]
         return [*fields, "stripe_account"] if reach(request).is_staff else fields
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, tuple[str, ...]]:

@@ -6,6 +6,8 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils import timezone
 
+from payments.models import Review
+from payments.rules import ReviewState
 from registrations.queries import DivisionSeats, seat_summary
 from tournaments.admin.tournament import PHASES
 from tournaments.models import Tournament
@@ -49,7 +51,13 @@ def context(request: HttpRequest, found: dict[str, Any]) -> dict[str, Any]:
     tournaments = site.get_model_admin(Tournament).own_rows(request)
     now = timezone.now()
     rows = tournaments.filter(offers_end_at__gt=now, cancelled_at=None).order_by("opens_at", "pk")[:SHOWN]
-    return {**found, "going": [_going(tournament) for tournament in rows]}
+    return {**found, "going": [_going(tournament) for tournament in rows], "open_reviews": _open_reviews(request)}
+
+
+def _open_reviews(request: HttpRequest) -> int:
+    """How many entries somebody has to look at; none for those who may not."""
+    found: int = site.get_model_admin(Review).own_rows(request).filter(state=ReviewState.OPEN).count()
+    return found
 
 
 def _going(tournament: Tournament) -> Going:

@@ -57,6 +57,8 @@ MODES_OF = {
     "seals_at": {Tournament.Mode.LOTTERY},
     "entropy": set(Tournament.DRAWN_MODES),
     "objection_minutes": {Tournament.Mode.LOTTERY},
+    "saves_cards": {Tournament.Mode.LOTTERY},
+    "decline_hours": {Tournament.Mode.LOTTERY},
 }
 
 
@@ -167,6 +169,8 @@ class TournamentAdmin(TournamentOperations, ScopedAdmin):
         "seals_at": "typeof mode == 'undefined' || mode == 'LOTTERY'",
         "entropy": "typeof mode == 'undefined' || mode != 'FIRST_COME'",
         "objection_minutes": "typeof mode == 'undefined' || mode == 'LOTTERY'",
+        "saves_cards": "typeof mode == 'undefined' || mode == 'LOTTERY'",
+        "decline_hours": "typeof mode == 'undefined' || mode == 'LOTTERY'",
     }
     list_display = ("name", "phase", "mode", "opens", "seat_count", "organization")
     list_filter = ("organization", "mode")
@@ -192,7 +196,17 @@ class TournamentAdmin(TournamentOperations, ScopedAdmin):
                 )
             },
         ),
-        (_("Fee and refunds"), {"fields": (("fee_minor", "currency"), ("refund_until", "refund_kept_percent"))}),
+        (
+            _("Fee and refunds"),
+            {
+                "fields": (
+                    ("fee_minor", "currency"),
+                    ("refund_until", "refund_kept_percent"),
+                    "saves_cards",
+                    "decline_hours",
+                )
+            },
+        ),
         (
             _("Pace of offers, usually left as it is"),
             {

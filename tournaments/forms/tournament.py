@@ -1,6 +1,6 @@
 """The tournament's own form: impossible settings are refused with the reason beside the field."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -14,6 +14,7 @@ from unfold.widgets import INPUT_CLASSES, UnfoldAdminTextInputWidget
 
 from tournaments.models import Tournament
 from vgchub.forms import ChangedFieldsForm
+from vgchub.words import card_step
 
 Mode = Tournament.Mode
 
@@ -56,12 +57,15 @@ ORDER: list[tuple[str, str, bool, str, Any]] = [
 ]
 
 HELP = {
-    "fee_minor": _("In the smallest unit: 2500 is 25.00. 0 is free."),
+    "fee_minor": _(
+        "In the currency's smallest unit, without a point: 2500 is €25.00, but ¥2,500 (yen have no cents) and KWD 2.500. 0 is free."
+    ),
     "time_zone": _("Of the venue. All times below are meant there."),
     "max_waiting": _("Empty: any number may wait."),
     "joins_per_player": _("Joining again is never needed; this stops a machine that tries."),
     "joins_per_address": _(
-        "For accounts whose e-mail address is not verified yet: whoever makes many of them is slowed down here."
+        "For accounts whose e-mail address is not verified yet: whoever makes many of them is slowed down here. "
+        "Never more than 20 within 10 seconds, whatever is set here."
     ),
     "joins_per_address_verified": _("A venue or a school shares one address, so this stops a flood only."),
     "join_ceiling": _(
@@ -75,6 +79,13 @@ HELP = {
     ),
 }
 
+# A field that means something in one mode alone, and what to say in another one.
+ONLY_OF = (
+    ("prequeue_opens_at", Mode.FAIR_START, _("Only a fair start has a waiting room. Leave this empty.")),
+    ("seals_at", Mode.LOTTERY, _("Only a lottery seals its entries. Leave this empty.")),
+    ("saves_cards", Mode.LOTTERY, _("Only a lottery charges cards on file. Leave this off.")),
+)
+LEAST_DECLINE_HOURS = 24
 AT_LEAST_ONE = ("offer_minutes", "payment_minutes", "late_offer_hours")
 
 
@@ -151,7 +162,15 @@ class TournamentForm(ChangedFieldsForm):
 
     def _values(self, cleaned: dict[str, Any]) -> dict[str, Any]:
         """What the row would hold: fields that the page showed read-only come from the row."""
-        names = {name for rule in ORDER for name in rule[:2]} | {"mode", "objection_minutes", *AT_LEAST_ONE}
+        names = {name for rule in ORDER for name in rule[:2]} | {
+            "mode",
+            "objection_minutes",
+            "saves_cards",
+            "fee_minor",
+            "currency",
+            "decline_hours",
+            *AT_LEAST_ONE,
+        }
         return {
             name: cleaned.get(name) if name in self.fields else getattr(self.instance, name, None)
             for name in names
@@ -183,12 +202,10 @@ class TournamentForm(ChangedFieldsForm):
             first, second = values.get(earlier), values.get(later)
             if first and second and not (first < second or (equal and first == second)):
                 yield told, message
-        if values.get("mode") not in (None, Mode.FAIR_START) and values.get("prequeue_opens_at"):
-            yield "prequeue_opens_at", _("Only a fair start has a waiting room. Leave this empty.")
-        if values.get("mode") not in (None, Mode.LOTTERY) and values.get("seals_at"):
-            yield "seals_at", _("Only a lottery seals its entries. Leave this empty.")
-        if _offers_begin_too_late(values):
-            yield "objection_minutes", _("The time for objections would go on until after the last offers.")
+        for name, mode, message in ONLY_OF:
+            if values.get("mode") not in (None, mode) and values.get(name):
+                yield name, message
+        yield from ((name, message) for is_so, name, message in WRONG if is_so(values))
         for name in AT_LEAST_ONE:
             if values.get(name) == 0:
                 yield name, _("At least 1.")
@@ -199,6 +216,61 @@ def _offers_begin_too_late(values: dict[str, Any]) -> bool:
     if not seals_at or not offers_end_at or minutes is None:
         return False
     return bool(seals_at < offers_end_at <= seals_at + timedelta(minutes=minutes))
+
+
+def _cannot_be_paid(values: dict[str, Any]) -> bool:
+    return bool((values.get("fee_minor") or 0) % card_step(values.get("currency") or ""))
+
+
+def _is_counted_in_two_ways(values: dict[str, Any]) -> bool:
+    return values.get("currency") == "ugx" and bool(values.get("fee_minor"))
+
+
+def _little_time_to_decline(values: dict[str, Any]) -> bool:
+    hours = values.get("decline_hours")
+    return bool(values.get("saves_cards")) and hours is not None and hours < LEAST_DECLINE_HOURS
+
+
+def _offer_ends_before_the_charge(values: dict[str, Any]) -> bool:
+    hours, offer_hours = values.get("decline_hours"), values.get("late_offer_hours")
+    return bool(values.get("saves_cards")) and hours is not None and offer_hours is not None and offer_hours <= hours
+
+
+# (whether it is so, the field that is told, what it is told)
+WRONG: list[tuple[Callable[[dict[str, Any]], bool], str, Any]] = [
+    (
+        _offers_begin_too_late,
+        "objection_minutes",
+        _("The time for objections would go on until after the last offers."),
+    ),
+    (
+        _cannot_be_paid,
+        "fee_minor",
+        _(
+            "Cards can't pay that exactly: the last of three digits after the point has to be 0, and the last two of an ISK fee."
+        ),
+    ),
+    (
+        _is_counted_in_two_ways,
+        "currency",
+        _(
+            "Stripe counts Ugandan shillings in two ways, so that a fee could be taken a hundred times over. Use another currency."
+        ),
+    ),
+    (
+        _little_time_to_decline,
+        "decline_hours",
+        _("Winners have at least 24 hours to decline before their card is charged. Type 24 or more."),
+    ),
+    (
+        _offer_ends_before_the_charge,
+        "late_offer_hours",
+        _(
+            "An offer has to last longer than the hours to decline, so that somebody whose card is refused can pay another way. "
+            "Type more hours here, or fewer to decline."
+        ),
+    ),
+]
 
 
 def _earlier(moment: datetime | None, by: timedelta) -> datetime | None:

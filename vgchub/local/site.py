@@ -34,9 +34,12 @@ class Site:
         return (self.web(), self.live(), self.clock(), self.worker(), self.beat())
 
     def web(self) -> Spec:
-        """Pages, on threads. Loaded before forking, so that a worker that died is back at once."""
-        argv = ("gunicorn", "vgchub.wsgi", "--worker-class=gthread", "--workers=2", "--threads=8", "--preload")
-        return self._served("web", *argv, port=self.port)
+        """Pages, on threads. Loaded before forking, so that a worker that died is back at once.
+
+        It takes in as many connections as may come at once: one that is left to the kernel for a minute is reset.
+        """
+        argv = ("gunicorn", "vgchub.wsgi", "--worker-class=vgchub.page_worker.PageWorker", "--workers=2", "--preload")
+        return self._served("web", *argv, "--threads=8", "--worker-connections=8000", port=self.port)
 
     def live(self) -> Spec:
         """Sockets. Loaded before it listens: until then those that come back are refused and try again, and fill no backlog."""

@@ -54,14 +54,16 @@ class Supervisor:
     def child(self, name: str) -> Child:
         return next(child for group in self.groups for child in group if child.spec.name == name)
 
-    def replace(self, name: str) -> None:
+    def replace(self, name: str, spec: Spec | None = None) -> None:
         """Put a new child in the place of a running one, which stops once the new one is ready: no connection is refused.
+
+        It is started as the old one was, or by a `spec` of the same name.
 
         Raises LocalProblemError if the new one doesn't get ready; then the old one goes on.
         """
         group = next(group for group in self.groups if any(child.spec.name == name for child in group))
         old = self.child(name)
-        new = self._start_child(old.spec)
+        new = self._start_child(spec or old.spec)
         try:
             _has_to_get_ready(new, time.monotonic() + PATIENCE)
         except LocalProblemError:

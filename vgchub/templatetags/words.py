@@ -23,15 +23,14 @@ register.filter("duration", words.duration)
 def moment(when: datetime, zone: str = "UTC", style: str = "full") -> SafeString:
     """`{% moment tournament.opens_at tournament.time_zone %}`: a `<time>` in the venue's zone, with the zone's name.
 
-    moments.js adds the reader's own time where it differs. Styles: full (day and time), time (20:24:10), short (day and time
-    without the zone's name, where the page says it already), day (28 November 2026, no time).
+    moments.js adds the reader's own time where it differs. Styles: full (day and time), time (20:24:10, with its day unless it is
+    today), short (day and time without the zone's name, where the page says it already), day (28 November 2026, no time).
     """
     there = ZoneInfo(zone)
     if style == "day":
         return format_html('<time datetime="{}">{}</time>', when.isoformat(), words.day(when.astimezone(there).date()))
-    text = (
-        f"{when.astimezone(there):%H:%M:%S}" if style == "time" else words.day_and_time(when, there, now=timezone.now())
-    )
+    reads = words.deadline if style == "time" else words.day_and_time
+    text = reads(when, there, now=timezone.now())
     zone_name = (
         "" if style == "short" else format_html(' <span class="moment__zone">({})</span>', words.zone_name(there))
     )
