@@ -1,15 +1,16 @@
 """One budget for all calls to Stripe: so many a second at each endpoint, counted for the whole site in Redis.
 
-Who waits at a page may use all of it. Sweeps, batches and comparisons leave a quarter, and wait for their turn. And whoever is at
-Stripe stands aside (`vgchub/threads.py`), so that a slow one keeps neither threads nor connections from those who only join.
+Who waits at a page may use all of it. Sweeps, batches and comparisons leave a quarter. And whoever is at Stripe, or waits for a
+turn there, stands aside (`vgchub/threads.py`), so that neither keeps threads or connections from those who only join.
 """
 
 import re
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Lock
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -20,13 +21,15 @@ from vgchub.threads import ASIDE, aside
 
 BUDGET = "budget"  # the code of the error when no turn came
 BACKGROUND_SHARE = 0.75
-PATIENCE = {True: 2.0, False: 5.0}  # seconds to wait for a turn: urgent calls, and all others
+# Seconds to wait for a turn: urgent calls, and all others. The first is more than all places of two processes take, 20 a second.
+PATIENCE = {True: 10.0, False: 5.0}
 SHORTEST_WAIT, LONGEST_WAIT = 0.01, 0.25
 
 IS_ID = re.compile(r"[A-Z]|\d")  # names of collections have neither
 
 _urgent: ContextVar[bool] = ContextVar("urgent", default=False)
 _places = BoundedSemaphore(ASIDE)
+_queues = defaultdict[tuple[str, bool], Lock](Lock)  # of this process' threads one at a time asks Redis for a turn
 
 
 @contextmanager
@@ -65,20 +68,34 @@ def wait_for_turn(method: str, url: str, headers: Mapping[str, str] | None) -> N
     Raises:
         GatewayAwayError: with the code "budget": so many calls are made that no turn came. Stripe was not asked.
     """
-    scope = f"stripe:{(headers or {}).get('Stripe-Account', '')}"
-    limits, urgent = _limits(endpoint_of(method, url)), is_urgent()
+    scope, endpoint = f"stripe:{(headers or {}).get('Stripe-Account', '')}", endpoint_of(method, url)
+    urgent = is_urgent()
+    limits = _limits(endpoint)[:1] if urgent else _limits(endpoint)
     ends = time.monotonic() + PATIENCE[urgent]
-    while True:
-        try:
-            take(scope, limits[:1] if urgent else limits)
-        except TooManyRequestsError as error:
-            wait = max(microseconds for _limit, microseconds in error.waits) / SECOND
+    queue = _queues[endpoint, urgent]
+    if not queue.acquire(timeout=max(0.0, PATIENCE[urgent])):
+        raise _no_turn()
+    try:
+        while (wait := _wait_for(scope, limits)) is not None:
             if time.monotonic() + wait > ends:
-                raise GatewayAwayError("So many calls to Stripe are made that this one has to wait.", BUDGET) from error
+                raise _no_turn()
             # Others wait for the same moment: what comes in between is seen by looking again.
             time.sleep(min(max(wait, SHORTEST_WAIT), LONGEST_WAIT))
-        else:
-            return
+    finally:
+        queue.release()
+
+
+def _wait_for(scope: str, limits: list[Limit]) -> float | None:
+    """Take a turn; or how many seconds there is none."""
+    try:
+        take(scope, limits)
+    except TooManyRequestsError as error:
+        return max(microseconds for _limit, microseconds in error.waits) / SECOND
+    return None
+
+
+def _no_turn() -> GatewayAwayError:
+    return GatewayAwayError("So many calls to Stripe are made that this one has to wait.", BUDGET)
 
 
 def endpoint_of(method: str, url: str) -> str:

@@ -1,6 +1,7 @@
 """The budget of calls to Stripe: shared by all processes, with a reserve for who waits at a page."""
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -109,6 +110,33 @@ def test_control_without_the_reserve_a_page_waits(monkeypatch: pytest.MonkeyPatc
     for _ in range(8):
         assert turn() < 0.2
     assert turn(urgent=True) > 0.2
+
+
+def looks_of_many(monkeypatch: pytest.MonkeyPatch, threads: ThreadPoolExecutor) -> int:
+    """How often Redis is asked until 24 threads have had their turns, eight a second."""
+    looks: list[str] = []
+
+    def looking(scope: str, asked: list[limits.Limit]) -> None:
+        looks.append(scope)
+        limits.take(scope, asked)
+
+    monkeypatch.setattr(budget, "take", looking)
+    waits = [one.result() for one in [threads.submit(turn, urgent=True) for _ in range(24)]]
+    assert max(waits) < budget.PATIENCE[True] / 2
+    return len(looks)
+
+
+def test_those_who_wait_for_a_turn_ask_one_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, threads: ThreadPoolExecutor
+) -> None:
+    assert looks_of_many(monkeypatch, threads) < 24 * 2
+
+
+def test_control_without_a_queue_all_ask_all_the_time(
+    monkeypatch: pytest.MonkeyPatch, threads: ThreadPoolExecutor
+) -> None:
+    monkeypatch.setattr(budget, "_queues", defaultdict(lambda: Semaphore(24)))
+    assert looks_of_many(monkeypatch, threads) > 24 * 3
 
 
 def test_endpoints_and_accounts_have_budgets_of_their_own() -> None:
