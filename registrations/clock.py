@@ -15,6 +15,7 @@ from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
 from registrations.publisher import LinePublisher
+from registrations.queries import CAN_BE_OFFERED
 from registrations.rules import TICK
 from registrations.services import beat, lapse_offers, offer_seats
 from vgchub.postgresql.locks import Work, only_one
@@ -25,14 +26,14 @@ BEAT_SECONDS = 5.0
 AWAY_SECONDS = 1.0
 LEAD_SECONDS = 2.0  # a leading clock that is silent for so long is followed by another
 
-# Whether somebody in the line of division `d` can be offered a seat: `QueueEntryQuerySet.offerable`. In the order of the line, so
+# Whether somebody in the line of division `d` can be offered a seat. In the order of the line, so
 # that whatever the planner guesses it is read by an index, and no further than to the first of them.
-OFFERABLE = """(
+OFFERABLE = f"""(
     SELECT true FROM registrations_queueentry e
     JOIN accounts_player p ON p.id = e.player_id JOIN accounts_user u ON u.id = p.account_id
     WHERE e.division_id = d.id AND e.state = 'WAITING' AND e.place IS NOT NULL
-      AND u.email_verified_at IS NOT NULL AND p.player_id_state <> 'DISPUTED' {and_}
-    ORDER BY e.priority DESC, e.place LIMIT 1)"""
+      AND {CAN_BE_OFFERED} {{and_}}
+    ORDER BY e.priority DESC, e.place LIMIT 1)"""  # noqa: S608  a fragment of our own
 
 # Tournaments with an offer whose time is up, or with a free seat and somebody who can be offered it. Serving one holds its row
 # alone, and joins wait for that: so it is asked here whether `offer_seats` would offer anything, its pace left aside.

@@ -18,6 +18,9 @@ from vgchub.postgresql.prepared import Columns, fetch, split
 
 PACE_WINDOW = timedelta(minutes=10)
 
+# Whom `QueueEntryQuerySet.offerable` finds in the line, in SQL: `p` is the player, `u` the account.
+CAN_BE_OFFERED = "u.email_verified_at IS NOT NULL AND p.player_id_state <> 'DISPUTED'"
+
 
 @dataclass(frozen=True)
 class DivisionSeats:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 from accounts.models import User
 from registrations import rules
 from registrations.models import Notice, QueueEntry, QueueEntryQuerySet
+from registrations.queries import CAN_BE_OFFERED
 from registrations.rules import State
 from registrations.services import notices
 from registrations.services.errors import NotInQueueError
@@ -93,7 +94,7 @@ def _order_stands(tournament: Tournament, now: datetime) -> bool:
     return begin is not None and begin <= now
 
 
-RELEASE = """
+RELEASE = f"""
 UPDATE tournaments_seat s SET reserved_for_id = NULL
 FROM tournaments_division d
 WHERE d.id = s.division_id AND d.tournament_id = %(tournament)s AND s.reserved_for_id IS NOT NULL
@@ -101,8 +102,8 @@ WHERE d.id = s.division_id AND d.tournament_id = %(tournament)s AND s.reserved_f
   AND NOT EXISTS (SELECT FROM registrations_queueentry e
                   JOIN accounts_player p ON p.id = e.player_id JOIN accounts_user u ON u.id = p.account_id
                   WHERE e.division_id = d.id AND e.group_id = s.reserved_for_id AND e.state = 'WAITING'
-                    AND u.email_verified_at IS NOT NULL AND p.player_id_state <> 'DISPUTED')
-"""
+                    AND {CAN_BE_OFFERED})
+"""  # noqa: S608  a fragment of our own
 
 
 def _release_reserved(tournament: Tournament) -> None:
