@@ -7,7 +7,7 @@ import asyncio
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 RECONNECT_SECONDS = 1.0
 SILENT_SECONDS = 3.0  # after so long Redis is asked whether it is there, and given as long for each answer
 WRITTEN_AT_ONCE = 500  # sockets, before others get their turn
+
+# Said after a break: whatever concerned an account alone meanwhile was told to nobody, so its page has to ask.
+MISSED = encoded(compact({"kind": "missed"}))
 
 
 @dataclass(eq=False)
@@ -74,6 +77,7 @@ class Hub:
         self.listener: asyncio.Task[None] | None = None
         self.redis: aioredis.Redis | None = None
         self.pubsub: aioredis.client.PubSub | None = None  # while it is connected
+        self.has_listened = False
 
     async def join(self, socket: Socket) -> None:
         """Add a socket; it is written the latest line now, or as soon as it is known."""
@@ -130,6 +134,9 @@ class Hub:
         if channel == accounts_channel():
             if message["type"] == "message":
                 self._tell(json.loads(message["data"]))
+            elif self.has_listened:
+                await _write(MISSED, [socket for sockets in self.accounts.values() for socket in sockets])
+            self.has_listened = True
             return
         tournament_id = int(channel.rsplit(":", 1)[1])
         if message["type"] == "subscribe":
@@ -162,11 +169,14 @@ class Hub:
                 await self._load(tournament_id)
                 return
             room.learn(told["head"], told["blocks"])
-        for_all = encoded(text)
-        for count, socket in enumerate(tuple(room.sockets), start=1):
-            socket.write(for_all)
-            if count % WRITTEN_AT_ONCE == 0:
-                await asyncio.sleep(0)
+        await _write(encoded(text), tuple(room.sockets))
+
+
+async def _write(text: Encoded, sockets: Sequence[Socket]) -> None:
+    for count, socket in enumerate(sockets, start=1):
+        socket.write(text)
+        if count % WRITTEN_AT_ONCE == 0:
+            await asyncio.sleep(0)
 
 
 async def _next_message(pubsub: aioredis.client.PubSub) -> dict[str, Any]:

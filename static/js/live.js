@@ -171,13 +171,18 @@ function receive(message) {
   if (message.kind === "line") show(message);
   else if (message.kind === "draw.bundled") return; // nothing of it stands on this page
   else if (message.kind.startsWith("draw.")) fetchAgain(SPREAD_OF_ALL_MS);
+  else if (message.kind === "missed") askWhatWasMissed();
   else fetchAgain();
 }
 
 function changed({ open, attempts }) {
   document.getElementById("connection").hidden = open || attempts < 2;
-  if (!open || !attempts) return;
-  // What happened meanwhile: to those in line the greeting says it, without a request. Few have an offer; the others have time.
+  if (open && attempts) askWhatWasMissed();
+}
+
+// After a break, of the socket or of what feeds it: to those in line the greeting says what happened, without a request. Few have an
+// offer; the others have time.
+function askWhatWasMissed() {
   const kept = entries().map(({ dataset }) => dataset);
   if (kept.every(({ state, place }) => state === "WAITING" && place !== "")) return;
   fetchAgain(kept.some(({ state }) => state === "OFFERED") ? SPREAD_OF_OFFERED_MS : SPREAD_OF_ALL_MS);

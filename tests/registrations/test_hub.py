@@ -145,6 +145,21 @@ def test_after_a_break_every_socket_is_greeted_with_what_it_missed(monkeypatch: 
     assert client.texts()[-1]["blocks"] == {"7:0:0": "missed"}
 
 
+def test_after_a_break_who_may_have_missed_something_personal_is_told_to_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("registrations.hub.RECONNECT_SECONDS", 0.01)
+    alice, visitor = Client(1, 5), Client(1)
+
+    async def play() -> None:
+        async with hub_of(alice, visitor):
+            assert [text["kind"] for text in alice.texts()] == ["line"]
+            get_redis_connection("default").execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+            await until(lambda: len(alice.frames) == 3 and len(visitor.frames) == 2)
+
+    asyncio.run(play())
+    assert [text["kind"] for text in alice.texts()] == ["line", "missed", "line"]
+    assert [text["kind"] for text in visitor.texts()] == ["line", "line"]
+
+
 @pytest.fixture
 def wire(settings: Settings) -> Iterator[Wire]:
     """Between the hub and Redis; what the test itself does goes another way."""
