@@ -35,7 +35,8 @@ class AlreadySealedError(RefusedError):
 
 class TournamentCancelledError(RefusedError):
     code = "tournament_cancelled"
-    message = _("This tournament was cancelled.")
+    message = _("This tournament has been cancelled.")
+    remedy = _("Whoever paid gets the money back without asking.")
 
 
 class ListSealedError(RefusedError):

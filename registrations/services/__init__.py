@@ -5,7 +5,6 @@ Lock order: tournament, entries by id, seats, payment. No network call while a l
 
 from registrations.services.charging import begin_charge, end_charge
 from registrations.services.errors import (
-    CancelledError,
     ClosedError,
     EntryNotFoundError,
     FullError,
@@ -30,7 +29,7 @@ from registrations.services.joining import join_queue
 from registrations.services.leaving import leave_queue, own_entry, step_back_in
 from registrations.services.offering import (
     NoFreeSeatError,
-    NotReadyError,
+    NotOfferableError,
     OrderOpenError,
     extend_offers,
     grant_seat,
@@ -51,15 +50,14 @@ from registrations.services.running import (
 )
 
 __all__ = [
-    "CancelledError",
     "ClosedError",
     "EntryNotFoundError",
     "FullError",
     "NoFreeSeatError",
     "NotEligibleError",
     "NotInQueueError",
+    "NotOfferableError",
     "NotOpenYetError",
-    "NotReadyError",
     "OfferOverError",
     "OrderOpenError",
     "PlayerNotFoundError",

@@ -48,12 +48,6 @@ class ClosedError(RefusedError):
     remedy = gettext_lazy("Nobody can join any more; those who wait keep their place.")
 
 
-class CancelledError(RefusedError):
-    code = "tournament_cancelled"
-    message = gettext_lazy("This tournament has been cancelled.")
-    remedy = gettext_lazy("Whoever paid gets the money back without asking.")
-
-
 class FullError(RefusedError):
     code = "waiting_room_full"
     message = gettext_lazy("The line has reached the length that the organizer allows.")

@@ -13,7 +13,6 @@ from registrations.limits import take_join
 from registrations.models import QueueEntry, new_public_id
 from registrations.queries import complete
 from registrations.services.errors import (
-    CancelledError,
     ClosedError,
     FullError,
     NotEligibleError,
@@ -24,6 +23,7 @@ from registrations.services.errors import (
 from tournaments import rules
 from tournaments.models import Tournament
 from tournaments.queries import EntryRules, database_now, entry_rules_anew, known_entry_rules, memberships
+from tournaments.services import TournamentCancelledError
 from vgchub.errors import RefusedError
 from vgchub.postgresql.prepared import HISTORY, Columns, fetch, history, split
 from vgchub.ratelimit import Source
@@ -103,8 +103,8 @@ def join_queue(
     address are looked at: everything else that decides is read here, or was remembered and is tested by the INSERT.
 
     Raises:
-        PlayerNotFoundError, NotEligibleError, NotOpenYetError, ClosedError, CancelledError, FullError, TooManyRequestsError,
-        NotYourTurnError, TournamentNotFoundError
+        PlayerNotFoundError, NotEligibleError, NotOpenYetError, ClosedError, TournamentCancelledError, FullError,
+        TooManyRequestsError, NotYourTurnError, TournamentNotFoundError
     """
     players, version = _players(account, tournament, player_ids)
     entry_rules = _found(lambda: known_entry_rules(tournament.slug, version))
@@ -207,7 +207,7 @@ def _shut(tournament: Tournament, early: int) -> RefusedError | None:
     times = tournament.times(early_minutes=early if tournament.mode == Tournament.Mode.FIRST_COME else 0)
     match rules.phase(times, database_now()):
         case rules.Phase.CANCELLED:
-            return CancelledError()
+            return TournamentCancelledError()
         case rules.Phase.DRAFT | rules.Phase.ANNOUNCED:
             return NotOpenYetError(times.first_join_at)
         case rules.Phase.OVER | rules.Phase.CLOSED:

@@ -36,8 +36,8 @@ class NoFreeSeatError(RefusedError):
     remedy = gettext_lazy("Add a seat first, then grant it.")
 
 
-class NotReadyError(RefusedError):
-    code = "not_ready"
+class NotOfferableError(RefusedError):
+    code = "not_offerable"
     message = gettext_lazy(
         "The account has not proved its e-mail address yet, or the Player ID is claimed by more than one account."
     )
@@ -207,7 +207,7 @@ def grant_seat(*, public_id: str, by: User, reason: str) -> QueueEntry:
     """Offer a free seat to somebody out of order; the reason is public on the player's timeline.
 
     Raises:
-        EntryNotFoundError, NotInQueueError, OrderOpenError, NotReadyError, NoFreeSeatError
+        EntryNotFoundError, NotInQueueError, OrderOpenError, NotOfferableError, NoFreeSeatError
     """
     with transaction.atomic(), pghistory.context(service="grant_seat", by=by.pk, reason=reason):
         tournament = Tournament.objects.locked().get(pk=any_entry(public_id).tournament_id)
@@ -223,7 +223,7 @@ def grant_seat(*, public_id: str, by: User, reason: str) -> QueueEntry:
         if not _order_stands(tournament, now):
             raise OrderOpenError
         if not QueueEntry.objects.offerable().filter(pk=entry.pk).exists():
-            raise NotReadyError
+            raise NotOfferableError
         seat = _seat_to_grant(entry)
         QueueEntry.objects.filter(pk=entry.pk).update(granted_by=by, grant_reason=reason)
         _offer(tournament, [(entry.pk, seat.pk)], now)

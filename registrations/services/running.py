@@ -14,13 +14,14 @@ from accounts.rules import PlayerFacts
 from registrations.models import Heartbeat, Notice, QueueEntry, QueueEntryQuerySet
 from registrations.rules import State
 from registrations.services import notices
-from registrations.services.errors import CancelledError, NotInQueueError
+from registrations.services.errors import NotInQueueError
 from registrations.services.leaving import any_entry, end
 from registrations.services.offering import add_time
 from registrations.services.telling import tell_changed
 from tournaments import rules
 from tournaments.models import Division, Seat, Tournament
 from tournaments.queries import EntryRules, database_now, entry_rules, listed
+from tournaments.services import TournamentCancelledError
 from vgchub.errors import RefusedError
 
 CHUNK = 1000
@@ -75,12 +76,12 @@ def pause_tournament(*, tournament_id: int, by: User, reason: str = "") -> None:
     """Stop offers and lapses. Joining goes on. Pausing twice changes nothing.
 
     Raises:
-        CancelledError
+        TournamentCancelledError
     """
     with transaction.atomic(), pghistory.context(service="pause_tournament", by=by.pk, reason=reason):
         tournament = Tournament.objects.locked().get(pk=tournament_id)
         if tournament.cancelled_at is not None:
-            raise CancelledError
+            raise TournamentCancelledError
         Tournament.objects.filter(pk=tournament_id, paused_at=None).update(paused_at=Now())
 
 

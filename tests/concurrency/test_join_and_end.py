@@ -15,6 +15,7 @@ from registrations.rules import State
 from tests.builders import Mode, make_entry, make_player, make_tournament
 from tests.concurrency.actors import Actor, done_but_not_committed
 from tournaments.models import Tournament
+from tournaments.services import TournamentCancelledError
 from vgchub.errors import RefusedError
 
 SECOND = timedelta(seconds=1)
@@ -53,7 +54,7 @@ def test_join_queue_that_waited_for_a_cancellation_is_refused() -> None:
     with done_but_not_committed(cancel(tournament)):
         late = Actor(joins(tournament))
         assert late.waits()
-    with pytest.raises(services.CancelledError):
+    with pytest.raises(TournamentCancelledError):
         late.result()
     assert not QueueEntry.objects.exists()
 

@@ -372,7 +372,7 @@ def test_grant_seat_waits_for_a_proved_address_and_an_undisputed_id(unready: str
         player_id_state=Player.IdState.DISPUTED if unready == "dispute" else Player.IdState.CLAIMED,
     )
     entry = make_entry(make_tournament(), player)
-    with pytest.raises(services.NotReadyError):
+    with pytest.raises(services.NotOfferableError):
         services.grant_seat(public_id=entry.public_id, by=make_staff(), reason="A volunteer.")
     entry.refresh_from_db()
     assert (entry.state, entry.grant_reason) == (State.WAITING, "")

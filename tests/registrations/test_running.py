@@ -14,6 +14,7 @@ from registrations.rules import ENDED, State
 from registrations.services.running import SealedError, close_due_registrations
 from tests.builders import Mode, make_entry, make_group, make_player, make_staff, make_tournament, now
 from tournaments.models import Division, PriorityGroup, Seat, Tournament
+from tournaments.services import TournamentCancelledError
 from vgchub import health
 
 pytestmark = pytest.mark.django_db
@@ -55,7 +56,7 @@ def test_pause_again_keeps_when_it_began() -> None:
 
 def test_pause_of_a_cancelled_tournament_is_refused() -> None:
     tournament = make_tournament(cancelled_at=now())
-    with pytest.raises(services.CancelledError):
+    with pytest.raises(TournamentCancelledError):
         services.pause_tournament(tournament_id=tournament.pk, by=make_staff())
 
 
