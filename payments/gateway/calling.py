@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import requests
 import stripe
 from django.conf import settings
 
@@ -41,7 +42,8 @@ class Caller:
 class HttpClient(stripe.RequestsClient):
     """Each request, repeated ones too, takes one of the process' places, and waits for its turn in the site's budget.
 
-    A Stripe that says nothing is not asked twice while somebody waits; that the same call is under way elsewhere is an answer.
+    A Stripe that says nothing is not asked twice while somebody waits. One that broke a connection off at once is, as Stripe does
+    with connections that were idle; and that the same call is under way elsewhere is an answer.
     """
 
     def __init__(self, *, urgent: bool) -> None:
@@ -58,7 +60,9 @@ class HttpClient(stripe.RequestsClient):
     def _should_retry(
         self, response: Any, api_connection_error: Any, num_retries: int, max_network_retries: Any
     ) -> bool:
-        if self.urgent and (response is None or response[1] != 409):
+        was_silent = api_connection_error and isinstance(api_connection_error.__context__, requests.Timeout)
+        answered = response and response[1] != 409
+        if self.urgent and (was_silent or answered):
             return False
         again: bool = super()._should_retry(response, api_connection_error, num_retries, max_network_retries)
         return again
@@ -94,6 +98,7 @@ def _translated() -> Iterator[None]:
         logger.exception("Stripe does not accept our key")
         raise GatewayAwayError(_message(error), "not_allowed") from error
     except stripe.APIConnectionError as error:
+        logger.warning("Stripe gave no answer: %s", mask_keys(repr(error.__context__)))
         raise GatewayAwayError(_message(error), "no_answer") from error
     except stripe.StripeError as error:
         if error.http_status == 409:  # the same call is under way elsewhere: a second tab

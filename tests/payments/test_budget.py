@@ -289,6 +289,14 @@ def test_a_silent_stripe_is_asked_once_while_somebody_waits(till: Till, short: N
     till.heal()
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_connection_that_stripe_broke_off_costs_whoever_waits_nothing(till: Till, short: None, when: str) -> None:
+    """One that was idle is closed the moment it is used again. What was done before is not done twice."""
+    till.shop.control("faults", path="/v1/checkout/sessions", silence="close", when=when)
+    _create("k1", urgent=True)
+    assert len(till.shop.v1.checkout.sessions.list().data) == 1
+
+
 def test_a_call_that_is_under_way_elsewhere_is_repeated_for_a_second_tab(till: Till, short: None) -> None:
     till.fail("/v1/checkout/sessions", status=409)
     _create("k1", urgent=True)
