@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.middleware import HtmxDetails
 
 from accounts.models import User
@@ -20,6 +20,7 @@ from payments.views.receipts import has_receipt
 from registrations import passes, queries, sentences, services
 from registrations.forms import JoinForm
 from registrations.models import QueueEntry
+from registrations.rules import State
 from registrations.standing import Standing, standings
 from reports.queries import timeline
 from tournaments.models import Tournament
@@ -125,14 +126,25 @@ def entry(request: SignedInRequest, public_id: str) -> HttpResponse:
     )
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @login_required
+@never_cache
 @limited("30/m")
 def leave(request: SignedInRequest, public_id: str) -> HttpResponse:
-    """Give up the place, or decline the offer."""
-    own = services.leave_queue(account=request.user, public_id=public_id)
-    messages.success(request, _("%(player)s has left the line.") % {"player": own.player.display_name})
-    return redirect("queue", slug=own.tournament.slug)
+    """Give up the place, or decline the offer: GET says what is lost with it, POST does it."""
+    if request.method == "POST":
+        own = services.leave_queue(account=request.user, public_id=public_id)
+        messages.success(request, _("%(player)s has left the line.") % {"player": own.player.display_name})
+        return redirect("queue", slug=own.tournament.slug)
+    own = services.own_entry(request.user, public_id)
+    if own.state == State.CONFIRMED:
+        return redirect("cancel", public_id=public_id)
+    if not own.is_live:
+        return redirect("queue", slug=own.tournament.slug)
+    undrawn = own.state == State.WAITING and own.place is None
+    [standing], _head = standings(own.tournament, [own])
+    context = {"entry": own, "tournament": own.tournament, "undrawn": undrawn, "position": standing.position}
+    return render(request, "registrations/leave.html", context)
 
 
 @require_POST

@@ -38,7 +38,7 @@ TABLE: dict[str, tuple[int, ...]] = {
     "tournament": EVERYBODY,
     "terms": EVERYBODY,
     "join": POST_ONLY,
-    "leave": POST_ONLY,
+    "leave": OWNER,
     "step_back_in": POST_ONLY,
     "take_up": POST_ONLY,
     "tournament_draw": (302, 302, 302, 302, 302, 302),

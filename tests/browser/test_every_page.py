@@ -55,6 +55,8 @@ def _make_pages() -> dict[str, Any]:
         if state == State.WAITING:
             _crowd(tournament)
         entry = make_entry(tournament, player, state=state)
+        if state in (State.WAITING, State.OFFERED, State.PASSED):
+            paths[f"leave-{state.lower()}"] = f"/e/{entry.public_id}/leave/"
         paths[f"queue-{state.lower()}"] = f"/t/{tournament.slug}/queue/"
         paths[f"tournament-{state.lower()}"] = f"/t/{tournament.slug}/"
         if state == State.CONFIRMED:
@@ -63,8 +65,9 @@ def _make_pages() -> dict[str, Any]:
             make_payment(Paid.CAPTURED, entry=entry, method="card", card_brand="visa", card_last4="4242")
             paths["receipt"] = f"/e/{entry.public_id}/receipt/"
     lottery = make_tournament(mode="LOTTERY")
-    make_entry(lottery, player)
+    entered = make_entry(lottery, player)
     paths["queue-lottery"] = f"/t/{lottery.slug}/queue/"
+    paths["leave-lottery"] = f"/e/{entered.public_id}/leave/"
     paths |= _draws(player)
     client = Client()
     client.force_login(account)

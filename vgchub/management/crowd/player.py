@@ -96,9 +96,11 @@ class CrowdPlayer:
         return page
 
     async def _leave(self) -> None:
-        page = await self._reload()
+        await self._reload()
         if self.state in ("WAITING", "OFFERED"):
-            self._read(await self._post("leave", f"/e/{self.entry}/leave/", page))
+            address = f"/e/{self.entry}/leave/"
+            page = await self._get("asked to leave", address)
+            self._read(await self._post("leave", address, page))
 
     async def _take_up(self) -> None:
         page = await self._reload()
