@@ -187,7 +187,7 @@ def test_somebody_who_joined_this_second_is_counted_in_the_database(
 
 def test_without_redis_positions_are_counted(tournament: Tournament, monkeypatch: pytest.MonkeyPatch) -> None:
     entries = [make_entry(tournament) for _ in range(2)]
-    away = redis.Redis(host="127.0.0.1", port=1)
+    away = redis.Redis.from_url("redis://127.0.0.1:1")
     monkeypatch.setattr("registrations.publisher.get_redis_connection", lambda _name: away)
     assert published_positions(tournament) == {entries[0].public_id: 1, entries[1].public_id: 2}
 

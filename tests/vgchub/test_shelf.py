@@ -49,7 +49,8 @@ def lasts(settings: Settings) -> Callable[[float], None]:
 
 @pytest.fixture
 def redis_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vgchub.shelf.get_redis_connection", lambda _alias: redis.Redis(port=1))
+    away = redis.Redis.from_url("redis://127.0.0.1:1")  # as django-redis connects: `Redis()` tries again and again
+    monkeypatch.setattr("vgchub.shelf.get_redis_connection", lambda _alias: away)
 
 
 def test_what_is_fresh_is_made_once_for_all_processes(make: Maker, lasts: Callable[[float], None]) -> None:
