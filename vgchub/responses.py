@@ -82,15 +82,15 @@ def refused(request: HttpRequest, error: RefusedError) -> HttpResponse:
 
 
 def database_away(request: HttpRequest) -> HttpResponse:
-    """A page (or an API answer) without a single query that tries again by itself."""
+    """A page without a single query, which tries again by itself where it may; or an answer of the API."""
     logger.exception("The database did not answer %s", request.path)
-    message = _("The site is busy for a moment. Your place in line is safe; this page tries again by itself.")
     if request.path.startswith("/api/"):
+        message = _("The site is busy for a moment. Every place in line is safe; ask again in a few seconds.")
         answer: HttpResponse = JsonResponse({"code": "busy", "message": message, "data": {}}, status=503)
     else:
         # The person may have been sending a form: only what was asked for with GET may ask again by itself.
         refresh = RETRY_SECONDS if request.method == "GET" else None
-        answer = render(None, "busy.html", {"message": message, "refresh": refresh}, status=503)
+        answer = render(None, "busy.html", {"refresh": refresh}, status=503)
     answer["Retry-After"] = str(RETRY_SECONDS)
     return answer
 
