@@ -1,11 +1,27 @@
 """What bin/test takes for itself, and what it hands to pytest."""
 
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from vgchub.local import testing
 from vgchub.local.postgres import VERSION, versions
 
 NIGHTLY = "--hypothesis-profile=nightly"
+
+GROUPED = """
+import time
+import pytest
+
+@pytest.mark.xdist_group("stage")
+@pytest.mark.parametrize("number", range(6))
+def test_on_stage(number):
+    time.sleep(0.1)
+"""
 
 
 @pytest.fixture
@@ -45,3 +61,13 @@ def test_at_night_servers_of_ones_own_are_used_once(
     monkeypatch.setenv("REDIS_URL", "redis://somewhere/0")
     assert testing.main(["--nightly"]) == 0
     assert runs == [([NIGHTLY], VERSION)]
+
+
+def test_tests_of_a_group_are_on_one_worker(tmp_path: Path) -> None:
+    """What holds the stage and the benchmarks together. Other versions of pytest and its plugin can do it in vain."""
+    (tmp_path / "test_grouped.py").write_text(GROUPED)
+    argv = [sys.executable, "-m", "pytest", "-n2", "--dist=loadgroup", "-v", "-p", "no:django"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    ran = subprocess.run(argv, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert ran.stdout.count("PASSED") == 6
+    assert len(set(re.findall(r"\[(gw\d)\]", ran.stdout))) == 1
