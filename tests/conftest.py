@@ -123,11 +123,15 @@ def page(new_page: Callable[..., Page], request: pytest.FixtureRequest) -> Page:
     return new_page(request.param)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests on the stage come last and on one worker, so that the site is started once."""
-    on_stage = [item for item in items if _is_on_stage(item)]
-    for item in on_stage:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Tests on the stage come last and on one worker, so that the site is started once.
+
+    Marked before pytest-xdist looks for groups, and sorted after pytest-randomly has shuffled.
+    """
+    for item in filter(_is_on_stage, items):
         item.add_marker(pytest.mark.xdist_group("stage"))
+    yield
     items.sort(key=_is_on_stage)
 
 
