@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.template.loader import render_to_string
 from django.urls import reverse
 from post_office.models import PRIORITY, STATUS, Email
@@ -115,8 +115,9 @@ def send_due_notices() -> int:
 
 
 def _urgent(due: QuerySet[Notice]) -> QuerySet[Notice]:
-    """The warning of an offer's end waits while the tournament is paused: resuming moves both."""
-    return due.exclude(kind__in=BULK_KINDS).exclude(kind=Notice.Kind.ENDING, entry__tournament__paused_at__isnull=False)
+    """The warning of an offer's end waits while the tournament is paused, since resuming moves both; not where that is over."""
+    paused = Q(kind=Notice.Kind.ENDING, entry__state=State.OFFERED, entry__tournament__paused_at__isnull=False)
+    return due.exclude(Q(kind__in=BULK_KINDS) | paused)
 
 
 def _to_crowds(due: QuerySet[Notice]) -> QuerySet[Notice]:

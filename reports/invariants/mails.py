@@ -43,7 +43,7 @@ JOIN tournaments_tournament t ON t.id = e.tournament_id
 WHERE n.mailed_at IS NULL
   AND n.due_at < statement_timestamp()
       - make_interval(mins => CASE WHEN n.kind = ANY(%(bulk)s) THEN %(bulk_within)s ELSE %(within)s END)
-  AND NOT (n.kind = 'ENDING' AND t.paused_at IS NOT NULL)  -- resuming moves it with the offer
+  AND NOT (n.kind = 'ENDING' AND e.state = 'OFFERED' AND t.paused_at IS NOT NULL)  -- resuming moves it with the offer
   AND NOT EXISTS (SELECT FROM payments_deadletter l  -- somebody decided that it is not to be sent, and it has not come due anew
                   WHERE l.kind = 'MAIL' AND l.reference = 'notice ' || n.id AND l.state = 'DISMISSED' AND l.decided_at >= n.due_at)
   AND {of_tournament("e.tournament_id")}

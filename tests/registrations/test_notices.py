@@ -174,6 +174,18 @@ def test_nobody_is_warned_of_an_end_while_the_clock_stands_still() -> None:
     assert notice.mailed_at is None
 
 
+def test_a_warning_of_an_offer_that_ended_in_a_pause_is_done_with_and_not_left_overdue() -> None:
+    """Resuming moves it no more, so it would be overdue in that very moment."""
+    entry = make_entry(make_tournament(), state=State.OFFERED)
+    notice = due(entry, KINDS.ENDING, minutes_ago=60)
+    Tournament.objects.update(paused_at=now() - 70 * MINUTE)
+    services.leave_queue(account=entry.player.account, public_id=entry.public_id)
+    assert send_due_notices() == 1
+    assert subjects() == []
+    notice.refresh_from_db()
+    assert notice.mailed_at is not None
+
+
 def test_more_time_moves_the_warning_too() -> None:
     entry = make_entry(make_tournament(), state=State.OFFERED)
     notice = due(entry, KINDS.ENDING, minutes_ago=-3)
