@@ -150,4 +150,4 @@ class Payment(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.pk} {self.state}"
+        return f"{self.pk} ({self.state.lower()})"

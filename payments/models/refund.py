@@ -117,4 +117,4 @@ class Refund(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.pk} {self.state}"
+        return f"{self.pk} ({self.state.lower()})"

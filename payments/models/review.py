@@ -77,4 +77,4 @@ class Review(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.pk} {self.state}"
+        return f"{self.pk} ({self.state.lower()})"
