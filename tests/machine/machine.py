@@ -412,10 +412,12 @@ class Happenings(Money):
             self.site.till.heal()
             self.site.behave()
             self.banks_decide_all()
-            self.step(lambda: reconcile(BEGIN - DAY, self.site.clock.now + DAY), may=WORK, through_site=False)
+            self.compare_with_stripe()
         if self.site.now_is().paused_at:
             self.step(lambda: queue.resume_tournament(tournament_id=self.site.tournament.pk, by=self.site.staff[0]))
         self.let_pass(self.site.tournament.offers_end_at - BEGIN + 3 * HOUR)
+        if self.site.fee:
+            self.compare_with_stripe()  # a refund may have come back since anybody asked: its webhook arrives here only when called
         self.nothing_is_violated()
         forgotten = self.any_in(*LIVE, but=State.CONFIRMED)
         assert not forgotten, f"registration is over, and these don't know: {forgotten}"
@@ -424,6 +426,10 @@ class Happenings(Money):
             check_against_stripe(self.site.till)
             check_books(self.site.till, BEGIN - DAY, self.site.clock.now + DAY)
         self.played.update(facts())
+
+    def compare_with_stripe(self) -> None:
+        """As every night."""
+        self.step(lambda: reconcile(BEGIN - DAY, self.site.clock.now + DAY), may=WORK, through_site=False)
 
     # --- Who ---------------------------------------------------------------------------------------------------------
 
