@@ -14,6 +14,7 @@ from django.views.defaults import page_not_found
 from psycopg_pool import PoolTimeout
 from rest_framework import exceptions
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
 from vgchub.errors import RefusedError
@@ -111,7 +112,9 @@ def api_exception_handler(error: Exception, context: dict[str, object]) -> Respo
 
 def _envelope(error: Exception, response: Response) -> dict[str, object]:
     if isinstance(error, exceptions.ValidationError):
-        return {"code": "invalid", "message": _("Some fields need a correction."), "data": response.data}
+        # What is wrong with a body as a whole, as with `null`, comes as a list.
+        data = response.data if isinstance(response.data, dict) else {api_settings.NON_FIELD_ERRORS_KEY: response.data}
+        return {"code": "invalid", "message": _("Some fields need a correction."), "data": data}
     detail = response.data.get("detail", "") if isinstance(response.data, dict) else ""
     code = getattr(detail, "code", None) or {404: "not_found"}.get(response.status_code, "error")
     return {"code": str(code), "message": str(detail), "data": {}}

@@ -101,6 +101,13 @@ def test_a_refusal_has_code_message_and_data(api: APIClient, alice: Player, chan
     assert answer.json()["message"]
 
 
+def test_a_body_that_is_no_object_is_answered_as_the_schema_says(api: APIClient) -> None:
+    address = f"/api/v1/tournaments/{make_tournament().slug}/join/"
+    answer = api.generic("POST", address, "null", content_type="application/json")
+    assert answer.status_code == 400
+    assert answer.json()["data"] == {"non_field_errors": ["This field may not be null."]}
+
+
 def test_joining_with_somebody_elses_player_is_refused(api: APIClient) -> None:
     answer = join(api, make_tournament(), make_player())
     assert (answer.status_code, answer.json()["code"]) == (404, "player_not_found")
