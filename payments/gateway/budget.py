@@ -29,7 +29,7 @@ IS_ID = re.compile(r"[A-Z]|\d")  # names of collections have neither
 
 _urgent: ContextVar[bool] = ContextVar("urgent", default=False)
 _places = BoundedSemaphore(ASIDE)
-_queues = defaultdict[tuple[str, bool], Lock](Lock)  # of this process' threads one at a time asks Redis for a turn
+_queues = defaultdict[tuple[str, str, bool], Lock](Lock)  # of this process' threads one at a time asks Redis for a turn
 
 
 @contextmanager
@@ -72,7 +72,7 @@ def wait_for_turn(method: str, url: str, headers: Mapping[str, str] | None) -> N
     urgent = is_urgent()
     limits = _limits(endpoint)[:1] if urgent else _limits(endpoint)
     ends = time.monotonic() + PATIENCE[urgent]
-    queue = _queues[endpoint, urgent]
+    queue = _queues[scope, endpoint, urgent]
     if not queue.acquire(timeout=max(0.0, PATIENCE[urgent])):
         raise _no_turn()
     try:

@@ -139,6 +139,18 @@ def test_control_without_a_queue_all_ask_all_the_time(
     assert looks_of_many(monkeypatch, threads) > 24 * 3
 
 
+def test_who_waits_at_one_account_holds_up_nobody_at_another(threads: ThreadPoolExecutor) -> None:
+    for _ in range(8):
+        turn(urgent=True)
+    waiting = threads.submit(turn, urgent=True)
+    time.sleep(0.1)
+    began = time.monotonic()
+    with urgently():
+        budget.wait_for_turn("POST", CALL[1], {"Stripe-Account": "acct_1"})
+    assert time.monotonic() - began < 0.2
+    assert waiting.result() > 0.2
+
+
 def test_endpoints_and_accounts_have_budgets_of_their_own() -> None:
     for _ in range(6):
         turn()
