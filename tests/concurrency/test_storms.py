@@ -45,7 +45,7 @@ logger = logging.getLogger(__name__)
 ROUNDS, TRIES = 8, 50
 LEAD = timedelta(seconds=0.6)  # until something is over: time enough to fork everybody
 INSTANT = 0.02
-PUBLISHINGS, JOINS = 8, 8
+JOINS = 8
 OUTAGE, MINUTE = timedelta(minutes=20), timedelta(minutes=1)
 
 Act = Callable[[], object]
@@ -263,7 +263,8 @@ def two_beats() -> bool:
 
 
 def two_publishers() -> bool:
-    """Two clocks publish the line while it grows: nobody hears of a shorter one after a longer one."""
+    """Two clocks publish the line while it grows, each a while after reading it: a shorter one never follows a longer one."""
+    Tournament.objects.update(published_at=None)  # the lines of the tries before
     tournament = make_tournament(seats=0)
     players = [make_player() for _ in range(JOINS)]
     listener = Listener(tournament)
@@ -271,8 +272,16 @@ def two_publishers() -> bool:
     def publishes() -> None:
         own = clock.Clock()
         own.publisher.pause = 0
-        for _ in range(PUBLISHINGS):
+        write = own.publisher._write
+
+        def write_late(*line: Any) -> bool:
+            time.sleep(random.choice((0, 5 * INSTANT)))  # noqa: S311
+            return write(*line)
+
+        own.publisher._write = write_late  # type: ignore[assignment,method-assign]
+        while QueueEntry.objects.waiting().filter(tournament=tournament).count() < JOINS:
             own.tick()
+        own.tick()
 
     outcomes = processes_at_once(publishes, publishes, joins(tournament, *players))
     heads = [text["head"]["divisions"] for text in listener.texts()]

@@ -62,7 +62,7 @@ def test_so_many_at_a_time_are_told_and_the_next_a_second_later(
     monkeypatch.setattr(telling, "TOLD_AT_ONCE", 2)
     draw = drawn(entries=5, seats=2)
     later: list[dict[str, Any]] = []
-    monkeypatch.setattr(tasks.tell, "apply_async", lambda **options: later.append(options))
+    monkeypatch.setitem(vars(tasks.tell), "apply_async", lambda **options: later.append(options))
     tasks.tell(draw.pk)
     assert len(told) == 2
     assert later == [{"args": (draw.pk, True, 2), "countdown": 1}]

@@ -334,7 +334,7 @@ def test_a_capture_is_not_made_to_wait_by_a_bulk_cancellations_refunds(till: Til
 
 
 def test_control_refunds_in_one_line_with_captures_make_them_wait(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(carry_out_refund, "apply_async", partial(carry_out_refund.apply_async, priority=0))
+    monkeypatch.setitem(vars(carry_out_refund), "apply_async", partial(carry_out_refund.apply_async, priority=0))
     assert tasks_before_the_capture(till) >= 30
 
 

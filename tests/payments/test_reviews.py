@@ -450,7 +450,7 @@ def test_an_authorised_payment_of_a_rejected_entry_is_voided(till: Till) -> None
 @pytest.mark.django_db(transaction=True)
 def test_a_payment_wakes_a_look_at_its_entry(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[int, ...]] = []
-    monkeypatch.setattr(tasks.look_at_entry, "apply_async", lambda args, **_options: asked.append(tuple(args)))
+    monkeypatch.setitem(vars(tasks.look_at_entry), "apply_async", lambda args, **_options: asked.append(tuple(args)))
     payment = till.authorised(make_offer())
     assert asked == [(payment.entry_id,)]
     assert payment.risk_score is not None
