@@ -29,7 +29,7 @@ def templates() -> dict[str, str]:
 def _templates(language: str | None) -> dict[str, str]:  # noqa: ARG001  what gettext goes by
     return {
         "waiting": _("You are %(position)s in line for %(division)s."),
-        "next": _("You are next in line for %(division)s."),
+        "first": _("You are first in line for %(division)s."),
         "open_one": _("1 seat is free or on offer."),
         "open": _("%(open)s seats are free or on offer."),
         "sold_out_one": _("The only seat is confirmed; if it is returned, it goes down this line."),
@@ -82,7 +82,7 @@ def waiting(standing: Mapping[str, object]) -> str:
 
 
 def _in_line(say: dict[str, str], position: int, division: str) -> str:
-    return say["next" if position == 1 else "waiting"] % {"position": words.ordinal(position), "division": division}
+    return say["first" if position == 1 else "waiting"] % {"position": words.ordinal(position), "division": division}
 
 
 def _open_seats(say: dict[str, str], standing: Mapping[str, object]) -> str:

@@ -47,7 +47,7 @@ def test_a_lottery_of_forty_for_five_seats_from_entry_to_ticket(live_site: LiveS
     winner.go_to_the_line(tournament)
     winner.sees("This Masters seat is yours until")
     heir.go_to_the_line(tournament)
-    heir.sees("You are next in line for Masters.")
+    heir.sees("You are first in line for Masters.")
     live_site.call(_offer_runs_out, player=winner.player.pk)
     winner.sees("You missed an offer")
     heir.sees("This Masters seat is yours until")

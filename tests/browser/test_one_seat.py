@@ -42,7 +42,7 @@ def test_one_seat_goes_to_alice_and_when_she_gives_it_back_to_bob(people: list[P
     alice.sees("Masters, seat 1")
     bob.sign_in()
     bob.join(tournament)
-    bob.sees("You are next in line for Masters.")
+    bob.sees("You are first in line for Masters.")
 
     alice.take_the_seat_and_pay()
     alice.sees("You're in. Masters, seat 1.")
@@ -68,7 +68,7 @@ def test_a_page_that_missed_its_message_sees_from_the_line_that_it_is_not_in_it(
     tournament = make_paid_tournament(live_site, seats=0)
     alice.sign_in()
     alice.join(tournament)
-    alice.sees("You are next in line for Masters.")
+    alice.sees("You are first in line for Masters.")
     live_site.call(_leave_without_a_word, tournament=tournament)
     alice.sees("You have left the line.", within=8)
 
