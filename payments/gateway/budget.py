@@ -34,7 +34,7 @@ _queues = defaultdict[tuple[str, str, bool], Lock](Lock)  # of this process' thr
 
 @contextmanager
 def urgently() -> Iterator[None]:
-    """Calls made in here have somebody waiting for them: they come first, and give up sooner. Decorates functions, too."""
+    """Calls made in here have somebody waiting for them: they come first, and await a silent Stripe less. A decorator, too."""
     before = _urgent.set(True)
     try:
         yield
