@@ -35,15 +35,16 @@ WHERE n.id IS NULL
 ORDER BY 1, 2, 4
 """  # noqa: S608  only conditions of ours are put in, here and below
 
+# In a pause the warning of an offer's end waits, and resuming moves it with the offer; where that ends meanwhile, it is due then.
 OVERDUE = f"""
 SELECT t.slug, n.kind, count(*) AS mails, min(n.due_at) AS oldest
 FROM registrations_notice n
 JOIN registrations_queueentry e ON e.id = n.entry_id
 JOIN tournaments_tournament t ON t.id = e.tournament_id
 WHERE n.mailed_at IS NULL
-  AND n.due_at < statement_timestamp()
+  AND CASE WHEN n.kind = 'ENDING' THEN greatest(n.due_at, e.confirmed_at, e.ended_at) ELSE n.due_at END < statement_timestamp()
       - make_interval(mins => CASE WHEN n.kind = ANY(%(bulk)s) THEN %(bulk_within)s ELSE %(within)s END)
-  AND NOT (n.kind = 'ENDING' AND e.state = 'OFFERED' AND t.paused_at IS NOT NULL)  -- resuming moves it with the offer
+  AND NOT (n.kind = 'ENDING' AND e.state = 'OFFERED' AND t.paused_at IS NOT NULL)
   AND NOT EXISTS (SELECT FROM payments_deadletter l  -- somebody decided that it is not to be sent, and it has not come due anew
                   WHERE l.kind = 'MAIL' AND l.reference = 'notice ' || n.id AND l.state = 'DISMISSED' AND l.decided_at >= n.due_at)
   AND {of_tournament("e.tournament_id")}

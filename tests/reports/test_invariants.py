@@ -517,6 +517,19 @@ def test_i14_the_capture_failed_and_nobody_says_so() -> None:
     assert found() == {"I14": 1}
 
 
+@pytest.mark.parametrize("is_over_for", [0, 6])
+def test_i14_the_warning_of_an_offer_that_ended_in_a_pause_is_due_from_then_on(is_over_for: int) -> None:
+    [entry] = wait_in_line(make_tournament())
+    offer(entry)
+    Notice.objects.filter(entry=entry, kind=Notice.Kind.ENDING).update(due_at=now() - timedelta(hours=1))
+    Notice.objects.exclude(kind=Notice.Kind.ENDING).update(mailed_at=now())
+    Tournament.objects.update(paused_at=now() - timedelta(hours=2))
+    assert found() == {}
+    services.leave_queue(account=entry.player.account, public_id=entry.public_id)
+    QueueEntry.objects.filter(pk=entry.pk).update(ended_at=now() - timedelta(minutes=is_over_for))
+    assert found() == ({"I14": 1} if is_over_for else {})
+
+
 def test_i14_leaving_owes_no_mail() -> None:
     [entry] = wait_in_line(make_tournament())
     services.leave_queue(account=entry.player.account, public_id=entry.public_id)
