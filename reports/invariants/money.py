@@ -17,7 +17,8 @@ LEFT JOIN LATERAL (
 ) disputed ON true
 """
 
-# A bank may take what the rule would have kept; but nobody gives back more than the rule says.
+# A bank may take what the rule would have kept; but nobody gives back more than the rule says. A refund that is decided anew, since
+# the one before failed, has its time from then on.
 KEPT_WITHOUT_SEAT = f"""
 SELECT t.slug, e.public_id, e.state, p.id AS payment, p.currency,
        p.amount_minor - p.kept_minor - coalesce(back.minor, 0) - disputed.minor AS minor
@@ -25,14 +26,15 @@ FROM payments_payment p
 JOIN registrations_queueentry e ON e.id = p.entry_id
 JOIN tournaments_tournament t ON t.id = e.tournament_id
 LEFT JOIN LATERAL (
-    SELECT sum(amount_minor) AS minor FROM payments_refund r
-    WHERE r.payment_id = p.id AND r.state IN ('PENDING', 'SUCCEEDED')
+    SELECT sum(amount_minor) FILTER (WHERE r.state IN ('PENDING', 'SUCCEEDED')) AS minor,
+           max(created_at) FILTER (WHERE r.state = 'DUE') AS decided_at
+    FROM payments_refund r WHERE r.payment_id = p.id
 ) back ON true
 {DISPUTED}
 WHERE p.state = 'CAPTURED' AND e.state <> 'CONFIRMED' AND NOT disputed.is_open
   AND (p.amount_minor - p.kept_minor - coalesce(back.minor, 0) - disputed.minor > 0
        OR p.kept_minor + coalesce(back.minor, 0) > p.amount_minor)
-  AND greatest(coalesce(p.released_at, e.ended_at, p.captured_at), disputed.ended_at)
+  AND greatest(coalesce(p.released_at, e.ended_at, p.captured_at), disputed.ended_at, back.decided_at)
       < statement_timestamp() - make_interval(mins => %(within)s)
   AND {of_tournament("e.tournament_id")}
 ORDER BY p.id

@@ -63,6 +63,15 @@ def test_i4_a_refund_that_failed_gave_nothing_back() -> None:
     assert found() == {"I4": 1}
 
 
+@pytest.mark.parametrize("is_late", [False, True])
+def test_i4_leaves_a_refund_that_is_tried_again_a_quarter_of_an_hour(is_late: bool) -> None:
+    gone: dict[str, Any] = {"released_at": now() - 2 * AGO, "release_reason": "cancelled"}
+    payment = paid(State.CANCELLED, **gone)
+    make_refund(payment, RefundState.FAILED)
+    make_refund(payment, created_at=now() - (AGO if is_late else timedelta()))
+    assert found() == ({"I4": 1} if is_late else {})
+
+
 def test_i14_a_refund_of_which_its_player_is_not_told() -> None:
     payment = paid(State.CANCELLED, released_at=now(), release_reason="cancelled")
     waiting, gone = make_refund(payment, amount_minor=1000), make_refund(payment, RefundState.PENDING, amount_minor=500)
