@@ -11,7 +11,7 @@ from payments.models import Payment
 from payments.rules import REFUND_TRANSITIONS, TRANSITIONS, RefundState, State
 from registrations.rules import State as EntryState
 from tests.builders import make_entry, now
-from tests.payments.rows import PAYMENT, REFUND, make_payment, make_refund
+from tests.payments.rows import make_payment, make_refund, payment_in, refund_in
 from tests.payments.till import make_offer, make_paid_tournament
 
 pytestmark = pytest.mark.django_db
@@ -33,10 +33,10 @@ def test_a_payment_goes_only_where_the_picture_has_an_arrow() -> None:
         for new in State:
             payment = make_payment(old)
             blank = {**BLANK, "captured_at": None} if new == State.CREATED else {}
-            changes = {**blank, **PAYMENT[new], "state": new}
-            changes |= {"intent": f"pi_{old}_{new}"} if "intent" in PAYMENT[new] else {}
+            changes = {**blank, **payment_in(new), "state": new}
+            changes |= {"intent": f"pi_{old}_{new}"} if "intent" in payment_in(new) else {}
             changes |= {"captured_at": None} if new != State.CAPTURED else {}
-            changes |= {"ended_at": None} if "ended_at" not in PAYMENT[new] else {}
+            changes |= {"ended_at": None} if "ended_at" not in payment_in(new) else {}
             allowed = old == new or (old, new) in TRANSITIONS
             assert refuses(payment, **changes) != allowed, f"{old} -> {new}"
 
@@ -46,9 +46,9 @@ def test_a_refund_goes_only_where_the_picture_has_an_arrow() -> None:
         for new in RefundState:
             payment = make_payment(State.CAPTURED, intent=f"pi_{old}_{new}")
             mark = {"stripe_id": f"re_{old}_{new}"}
-            refund = make_refund(payment, old, **(mark if "stripe_id" in REFUND[old] else {}))
+            refund = make_refund(payment, old, **(mark if "stripe_id" in refund_in(old) else {}))
             allowed = old == new or (old, new) in REFUND_TRANSITIONS
-            assert refuses(refund, **{**REFUND[new], **mark, "state": new}) != allowed, f"{old} -> {new}"
+            assert refuses(refund, **{**refund_in(new), **mark, "state": new}) != allowed, f"{old} -> {new}"
 
 
 @pytest.mark.parametrize(
