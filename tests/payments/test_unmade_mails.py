@@ -1,6 +1,6 @@
 """Mails that can't be made: dead letters, and in I14 until they are sent or somebody has decided that they are not."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from post_office.models import Email
@@ -22,7 +22,10 @@ from tests.payments.till import make_paid_tournament
 pytestmark = pytest.mark.django_db(transaction=True)
 
 WHY = "The cause is gone."
-AN_HOUR_AGO = now() - timedelta(hours=1)
+
+
+def an_hour_ago() -> datetime:
+    return now() - timedelta(hours=1)
 
 
 def the_letter() -> DeadLetter:
@@ -33,11 +36,11 @@ def unmade_mail(state: EntryState = EntryState.CONFIRMED, kind: Notice.Kind = No
     """A mail to an address that is none, after its last try."""
     entry = make_entry(make_paid_tournament(), make_player(make_user("alice")), state=state)
     number = entry.offer_number or 0
-    notice = Notice.objects.create(entry=entry, kind=kind, offer_number=number, due_at=AN_HOUR_AGO)
+    notice = Notice.objects.create(entry=entry, kind=kind, offer_number=number, due_at=an_hour_ago())
     for _ in range(NOTICE_TRIES):
         assert letters.bury_failed_mails() == 0
         send_due_notices()
-        Notice.objects.update(due_at=AN_HOUR_AGO)
+        Notice.objects.update(due_at=an_hour_ago())
     return notice
 
 
@@ -78,12 +81,12 @@ def test_a_mail_that_was_dismissed_and_comes_due_anew_is_another() -> None:
     assert i14() == []
 
     DeadLetter.objects.update(decided_at=now() - timedelta(hours=2))
-    notices.due([notice.entry], Notice.Kind.CONFIRMED, AN_HOUR_AGO)
+    notices.due([notice.entry], Notice.Kind.CONFIRMED, an_hour_ago())
     for _ in range(NOTICE_TRIES):
         assert len(i14()) == 1
         assert letters.bury_failed_mails() == 0
         send_due_notices()
-        Notice.objects.update(due_at=AN_HOUR_AGO)
+        Notice.objects.update(due_at=an_hour_ago())
     assert len(i14()) == 1
     assert letters.bury_failed_mails() == 1
     assert letters.bury_failed_mails() == 0
