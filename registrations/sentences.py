@@ -32,6 +32,7 @@ def _templates(language: str | None) -> dict[str, str]:  # noqa: ARG001  what ge
         "first": _("You are first in line for %(division)s."),
         "open_one": _("1 seat is free or on offer."),
         "open": _("%(open)s seats are free or on offer."),
+        "no_seats": _("It has no seats at the moment; what is added goes down this line."),
         "sold_out_one": _("The only seat is confirmed; if it is returned, it goes down this line."),
         "sold_out": _("All %(seats)s seats are confirmed; returned seats go down this line."),
         "pace_one": _("At today's pace your turn comes in about a minute."),
@@ -86,11 +87,9 @@ def _in_line(say: dict[str, str], position: int, division: str) -> str:
 
 
 def _open_seats(say: dict[str, str], standing: Mapping[str, object]) -> str:
-    open_seats = int(str(standing["open"]))
-    if not open_seats and standing["seats"] == 1:
-        return say["sold_out_one"]
+    seats, open_seats = int(str(standing["seats"])), int(str(standing["open"]))
     if not open_seats:
-        return say["sold_out"] % {"seats": words.number(int(str(standing["seats"])))}
+        return say[{0: "no_seats", 1: "sold_out_one"}.get(seats, "sold_out")] % {"seats": words.number(seats)}
     return say["open_one"] if open_seats == 1 else say["open"] % {"open": words.number(open_seats)}
 
 

@@ -189,10 +189,11 @@ def _seats(seats: DivisionSeats, times: _Times) -> Iterator[str]:
         "reserved": words.number(seats.reserved),
     }
     if seats.sold_out_at:
-        yield _("All %(seats)s %(division)s seats are confirmed, the last one %(when)s.") % {
-            **facts,
-            "when": times(seats.sold_out_at),
-        }
+        yield ngettext(
+            "The only %(division)s seat was confirmed %(when)s.",
+            "All %(seats)s %(division)s seats are confirmed, the last one %(when)s.",
+            seats.seats,
+        ) % {**facts, "when": times(seats.sold_out_at)}
     else:
         yield (
             _(

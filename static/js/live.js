@@ -73,8 +73,8 @@ const fill = (template, values) => template.replace(/%\((\w+)\)s/g, (_, name) =>
 export function sentence(say, { position, name, division, paused, unlikely }) {
   const open = division.free + division.offered;
   const parts = [fill(position === 1 ? say.first : say.waiting, { position: ordinal(position), division: name })];
-  if (!open && division.seats === 1) parts.push(say.sold_out_one);
-  else if (!open) parts.push(fill(say.sold_out, { seats: thousands.format(division.seats) }));
+  const gone = { 0: say.no_seats, 1: say.sold_out_one }[division.seats] ?? say.sold_out;
+  if (!open) parts.push(fill(gone, { seats: thousands.format(division.seats) }));
   else parts.push(open === 1 ? say.open_one : fill(say.open, { open: thousands.format(open) }));
   const share = chance(position, division);
   const minutes = division.offers_in_window ? (position * 10) / division.offers_in_window : null;

@@ -44,7 +44,7 @@ def make_case() -> dict[str, Any]:
             line.replace(Lane.of(DIVISION, priority), block, bitmap(p for p in places if block_of(p) == block))
     priority = CHANCE.choice((0, 2))
     place = CHANCE.choice(lanes[priority])
-    seats = CHANCE.choice((1, 2, 64, 1500))
+    seats = CHANCE.choice((0, 1, 2, 64, 1500))
     offered, free = CHANCE.choice(((0, 0), (1, 0), (5, 7), (0, 1400)))
     return {
         "division": {

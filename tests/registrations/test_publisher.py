@@ -338,3 +338,12 @@ def test_sold_out_says_since_when(publisher: LinePublisher) -> None:
     (standing,), head = standings(tournament, [waiting])
     assert standing.division.sold_out_at is None
     assert head["divisions"][str(waiting.division_id)]["free"] == 1
+
+
+def test_a_division_without_seats_does_not_read_as_sold_out(publisher: LinePublisher) -> None:
+    tournament = make_tournament(seats=0)
+    waiting = make_entry(tournament)
+    publisher.publish_moves()
+    (standing,), _head = standings(tournament, [waiting])
+    assert "It has no seats at the moment; what is added goes down this line." in standing.sentence
+    assert "confirmed" not in standing.sentence

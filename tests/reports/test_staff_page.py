@@ -82,7 +82,7 @@ def test_who_got_no_seat_reads_where_the_line_ended() -> None:
     services.close_registration(tournament_id=tournament.pk)
     sentences = answer(second)
     assert sentences[:2] == ["It was 1st in line for Masters when registration ended.", "It was never offered a seat."]
-    assert sentences[-1].startswith("All 1 Masters seats are confirmed, the last one today at ")
+    assert sentences[-1].startswith("The only Masters seat was confirmed today at ")
 
 
 def test_who_could_not_be_offered_a_seat_reads_why() -> None:
