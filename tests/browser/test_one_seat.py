@@ -6,7 +6,6 @@ from datetime import timedelta
 from unittest.mock import patch
 
 import pytest
-from django_redis import get_redis_connection
 from playwright.sync_api import Page, expect
 
 from accounts.models import User
@@ -17,6 +16,7 @@ from registrations.services import leave_queue
 from reports.invariants import violations
 from tests.browser.players import Person, make_paid_tournament, make_person
 from tests.builders import now
+from tests.shared_redis import break_subscriptions
 from tests.stage import LiveSite
 from tournaments.models import Tournament
 from vgchub import live
@@ -84,7 +84,7 @@ def test_after_a_break_of_redis_a_page_with_an_offer_asks_what_became_of_it(
     live_site.call(_decline_unheard, entry=alice.entry(live_site), account=alice.player.account)
     alice.page.wait_for_timeout(4000)
     expect(alice.page.locator("main")).to_contain_text("This Masters seat is yours until")  # nobody told the page
-    live_site.call(_break_off_subscriptions)
+    live_site.call(break_subscriptions)
     alice.sees("You have left the line.", within=10)
 
 
@@ -92,10 +92,6 @@ def _decline_unheard(entry: QueueEntry, account: User) -> None:
     """As if what sockets are told came to a Redis that was away."""
     with patch.object(live, "_publish"):
         leave_queue(account=account, public_id=entry.public_id)
-
-
-def _break_off_subscriptions() -> None:
-    get_redis_connection("default").execute_command("CLIENT", "KILL", "TYPE", "pubsub")
 
 
 def _leave_without_a_word(tournament: Tournament) -> None:

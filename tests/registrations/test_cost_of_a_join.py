@@ -1,19 +1,18 @@
 """What a join over HTTP asks of the database and of Redis, once its process remembers the tournament."""
 
 from collections.abc import Callable
-from itertools import takewhile
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import reverse
-from django_redis import get_redis_connection
 from pytest_django.fixtures import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.models import Player
 from tests.builders import make_player, make_tournament, make_user
+from tests.shared_redis import commands_asked
 from tournaments.models import Tournament
 
 pytestmark = pytest.mark.django_db
@@ -33,20 +32,6 @@ def join_by_page(tournament: Tournament, players: list[Player]) -> Any:
     client.force_login(players[0].account)
     address = reverse("join", args=[tournament.slug])
     return lambda: client.post(address, {"players": [player.pk for player in players]})
-
-
-def asked_of_redis(work: Callable[[], object]) -> list[str]:
-    """The commands that this worker's database gets meanwhile, but those that a script gives."""
-    redis = get_redis_connection("default")
-    mine = redis.connection_pool.connection_kwargs["db"]
-    with redis.monitor() as monitor:
-        redis.echo("begin")  # the monitor has taken a connection: another is opened
-        work()
-        redis.echo("end")
-        said = (command for command in iter(monitor.next_command, None) if command["db"] == mine)
-        asked = list(takewhile(lambda command: command["command"] != "ECHO end", said))
-    begin = next(index for index, command in enumerate(asked) if command["command"] == "ECHO begin")
-    return [command["command"].split()[0] for command in asked[begin + 1 :] if command["client_type"] != "lua"]
 
 
 @pytest.fixture(params=[1, 3])
@@ -82,4 +67,7 @@ def test_a_join_is_two_statements_and_by_page_one_more_for_the_account(
 def test_a_join_asks_redis_once_for_all_its_limits(
     join: Join, session: list[str], tournament: Tournament, players: list[Player]
 ) -> None:
-    assert asked_of_redis(join(tournament, players)) == [*session, "EVALSHA"]
+    send = join(tournament, players)
+    with commands_asked() as asked:
+        send()
+    assert asked == [*session, "EVALSHA"]
