@@ -40,6 +40,7 @@ class Player:
         self.moved = asyncio.Event()
         self.asks_at = float("inf")
         self.asked_at = float("-inf")
+        self.looks_again: asyncio.TimerHandle | None = None
         self._decide()
 
     def _decide(self) -> None:
@@ -157,8 +158,7 @@ class Player:
 
     def _receive(self, text: Text) -> None:
         if text.kind == "line":
-            if self._is_passed_over(text):
-                self._ask_again(SPREAD)
+            self._look_for_me(text)
         elif text.kind.startswith("draw."):
             if text.kind != "draw.bundled":
                 self._ask_again(SPREAD_OF_ALL)
@@ -171,16 +171,22 @@ class Player:
             return
         self._ask_again(SPREAD_OF_OFFERED if self.state == "OFFERED" else SPREAD_OF_ALL)
 
-    def _is_passed_over(self, text: Text) -> bool:
-        """Whether the line moves on without this player, who then asks why, but not at every move."""
+    def _look_for_me(self, text: Text) -> None:
+        """A line that moves on without this player makes it ask why; who asked a moment ago looks again after the pause."""
         bits = text.blocks.get(self.field)
-        if self.state != "WAITING" or self.place is None or bits is None or (bits and stands_in(bits, self.place)):
-            return False
-        now = time.monotonic()
-        if now - self.asked_at < ASK_EVERY:
-            return False
-        self.asked_at = now
-        return True
+        if self.state != "WAITING" or self.place is None or bits is None:
+            return
+        if self.looks_again is not None:
+            self.looks_again.cancel()
+        if bits and stands_in(bits, self.place):
+            return
+        loop = asyncio.get_running_loop()
+        pause = self.asked_at + ASK_EVERY - loop.time()
+        if pause > 0:
+            self.looks_again = loop.call_later(pause, self._look_for_me, text)
+        else:
+            self.asked_at = loop.time()
+            self._ask_again(SPREAD)
 
     def _ask_again(self, spread: float) -> None:
         if not self.entry:

@@ -95,6 +95,7 @@ function pace(say, minutes) {
 function show(text) {
   const { head, blocks: moved } = text;
   for (const [name, packed] of Object.entries(moved)) blocks.set(name, packed);
+  clearTimeout(asked.again);
   const say = JSON.parse(document.getElementById("sentences").textContent);
   const unlikely = Number(root().dataset.unlikely);
   for (const element of entries()) showEntry(element, head, say, unlikely);
@@ -108,7 +109,7 @@ function showEntry(element, head, say, unlikely) {
   const packed = blocks.get(field);
   if (state !== "WAITING" || place === "" || !division || packed === undefined) return;
   const position = packed ? positionIn(division, bitmap(packed), Number(priority), Number(place)) : null;
-  if (position === null) return askWhatBecameOfIt();
+  if (position === null) return askWhatBecameOfIt(head);
   countOver(element.querySelector("[data-position]"), position);
   const shown = element.querySelector(".state-sentence__text");
   const stays = Date.parse(element.dataset.until) > serverNow(); // what was drawn, until offers start
@@ -124,12 +125,18 @@ function learnBlocks() {
   for (const { dataset } of entries()) if (dataset.block && !blocks.has(dataset.field)) blocks.set(dataset.field, dataset.block);
 }
 
-// The line moves on without me: I joined this very second, or a message was sent before this page's socket was open.
-let askedAt = -Infinity;
+// The line moves on without me: I joined this very second, or a message was sent before this page's socket was open. Who asked a
+// moment ago looks once more when the pause is over: the line may not move again.
+let asked = { at: -Infinity };
 
-function askWhatBecameOfIt() {
-  if (performance.now() - askedAt < ASK_EVERY_MS) return;
-  askedAt = performance.now();
+function askWhatBecameOfIt(head) {
+  clearTimeout(asked.again);
+  const pause = asked.at + ASK_EVERY_MS - performance.now();
+  if (pause > 0) {
+    asked.again = setTimeout(show, pause, { head, blocks: {} });
+    return;
+  }
+  asked = { at: performance.now() };
   fetchAgain();
 }
 

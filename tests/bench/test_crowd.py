@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench.crowd import player, socket
-from bench.crowd.lines import Lines, Published
+from bench.crowd.lines import Lines, Published, Text
 from bench.crowd.plan import Person, Plan
 from bench.crowd.player import Player
 from bench.crowd.tally import Tally
@@ -88,3 +88,33 @@ def test_after_a_break_a_player_asks_only_for_what_the_greeting_does_not_say(
 
     latest = max(asyncio.run(play()))
     assert latest == float("inf") if within is None else within * 0.8 < latest <= within
+
+
+def test_who_is_missed_by_the_line_asks_once_more_after_the_pause_unless_it_knows_by_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(player, "ASK_EVERY", 0.2)
+    without, again = Text("line", {"7:0:0": b""}, None), Text("line", {"7:0:0": b"\x80"}, None)
+    asked: list[float] = []
+
+    async def play() -> None:
+        one = Player(Person(1, 1, "", ""), PLAN, Tally(), Lines(Published()))
+        one.state, one.place, one.field, one.entry = "WAITING", 7, "7:0:0", "e"
+        monkeypatch.setattr(one, "_ask_again", lambda _spread: asked.append(asyncio.get_running_loop().time()))
+        for text in (without, without, without):
+            one._receive(text)
+            await asyncio.sleep(0.01)
+        assert len(asked) == 1
+        await asyncio.sleep(0.3)
+        assert len(asked) == 2
+        one._receive(without)
+        one._receive(again)
+        await asyncio.sleep(0.3)
+        one._receive(without)
+        one._receive(without)
+        one.state = "OFFERED"
+        await asyncio.sleep(0.3)
+        assert len(asked) == 3
+
+    asyncio.run(play())
+    assert asked[1] - asked[0] >= 0.19  # timers may be a moment early

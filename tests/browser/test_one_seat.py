@@ -8,14 +8,14 @@ from unittest.mock import patch
 import pytest
 from playwright.sync_api import Page, expect
 
-from accounts.models import User
+from accounts.models import Player, User
 from payments.models import Payment, Refund
 from registrations.models import QueueEntry
 from registrations.rules import State
 from registrations.services import leave_queue
 from reports.invariants import violations
 from tests.browser.players import Person, make_paid_tournament, make_person
-from tests.builders import now
+from tests.builders import make_entry, make_player, now
 from tests.shared_redis import break_subscriptions
 from tests.stage import LiveSite
 from tournaments.models import Tournament
@@ -69,8 +69,22 @@ def test_a_page_that_missed_its_message_sees_from_the_line_that_it_is_not_in_it(
     alice.sign_in()
     alice.join(tournament)
     alice.sees("You are first in line for Masters.")
-    live_site.call(_leave_without_a_word, tournament=tournament)
+    live_site.call(_leave_without_a_word, entry=alice.entry(live_site))
     alice.sees("You have left the line.", within=8)
+
+
+def test_a_page_that_asked_a_moment_ago_asks_once_more_though_the_line_rests(
+    live_site: LiveSite, new_page: Callable[..., Page]
+) -> None:
+    alice = make_person(live_site, new_page("phone"), "Alice")
+    tournament = make_paid_tournament(live_site, seats=0)
+    entries = live_site.call(_two_in_line, alice=alice.player, tournament=tournament)
+    alice.sign_in()
+    alice.go_to_the_line(tournament)
+    have_left = alice.page.get_by_text("You have left the line.")
+    for count, entry in enumerate(entries, start=1):
+        live_site.call(_leave_without_a_word, entry=entry)
+        expect(have_left).to_have_count(count, timeout=8000)
 
 
 def test_after_a_break_of_redis_a_page_with_an_offer_asks_what_became_of_it(
@@ -94,9 +108,13 @@ def _decline_unheard(entry: QueueEntry, account: User) -> None:
         leave_queue(account=account, public_id=entry.public_id)
 
 
-def _leave_without_a_word(tournament: Tournament) -> None:
+def _two_in_line(alice: Player, tournament: Tournament) -> list[QueueEntry]:
+    return [make_entry(tournament, player) for player in (alice, make_player(alice.account))]
+
+
+def _leave_without_a_word(entry: QueueEntry) -> None:
     """No service, so that no socket is told."""
-    QueueEntry.objects.filter(tournament=tournament).update(state=State.LEFT, ended_at=now())
+    QueueEntry.objects.filter(pk=entry.pk).update(state=State.LEFT, ended_at=now())
 
 
 def _offered_within_two_seconds(site: LiveSite, alice: Person, bob: Person) -> None:
