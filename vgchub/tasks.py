@@ -1,13 +1,31 @@
 """Jobs that belong to no app."""
 
-from contextlib import suppress
+from datetime import timedelta
 
 from celery import shared_task
-from post_office.mail import send_queued_mail_until_done
+from django.db import transaction
+from django.utils import timezone
+from post_office.mail import _send_bulk, attach_templates, get_queued
+from post_office.models import Email
+
+# Longer than a batch takes at most: post_office gives up after BATCH_DELIVERY_TIMEOUT, three minutes.
+CLAIMED = timedelta(minutes=5)
 
 
 @shared_task(expires=60)
 def send_mail() -> None:
-    """Send what lies in the mail queue. One process does it; another finds it locked and leaves it to that one."""
-    with suppress(FileExistsError):  # two wanted the lock in the same instant: post_office tells the second so
-        send_queued_mail_until_done()
+    """Send what lies in the mail queue, batch by batch. Any number of processes may do it, on any number of machines.
+
+    post_office's own command keeps others away by a file, which those on another machine don't see.
+    """
+    while mails := _claim():
+        _send_bulk(mails, uses_multiprocessing=False)
+
+
+def _claim() -> list[Email]:
+    """The next batch, which nobody else takes meanwhile. Of a process that died it is due again when its claim is over."""
+    with transaction.atomic():
+        mails = list(get_queued().select_for_update(skip_locked=True))
+        Email.objects.filter(pk__in=[mail.pk for mail in mails]).update(scheduled_time=timezone.now() + CLAIMED)
+    attach_templates(mails)
+    return mails
