@@ -249,9 +249,12 @@ class Site:
 
     @contextmanager
     def test_asks(self) -> Iterator[None]:
-        """The test's own questions to Stripe are answered."""
-        self.till.shop.control("misbehave", verb="DELETE")
+        """The test's own questions to Stripe are answered; what it was told to do to the site's still comes."""
+        faults = self.till.shop.control("misbehave", verb="DELETE")["faults"]
+        self.till.heal()
         yield
+        for fault in faults:
+            self.till.shop.control("faults", **fault)
         self.misbehave()
 
     def webhooks(self, order: str) -> None:
