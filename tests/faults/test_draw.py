@@ -3,10 +3,8 @@
 import os
 import subprocess
 import sys
-import time
 
 import pytest
-from django.db import connection
 
 from lottery import services
 from lottery.drawing import rank
@@ -15,6 +13,7 @@ from lottery.queries import ranking, sealed_entries
 from registrations.models import QueueEntry
 from reports.invariants import violations
 from tests.lottery.draws import opened, read, run, seal, sealed
+from tests.processes import transactions_at_work, wait_for_the_database_to_notice
 from vgchub.local.fingerprint import HOUSE
 
 # A process of its own that does the work, and stops for good right after one statement of it.
@@ -39,10 +38,6 @@ def stop(execute, sql, parameters, many, context):
 with connection.execute_wrapper(stop):
     getattr(services, work)(draw_id=draw_id)
 """
-AT_WORK = """
-SELECT count(*) FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL
-"""
 
 
 def killed_in(work: str, draw: Draw) -> None:
@@ -61,17 +56,7 @@ def killed_in(work: str, draw: Draw) -> None:
     finally:
         child.kill()
         child.wait(10)
-    ends = time.monotonic() + 10
-    while transactions_at_work():
-        assert time.monotonic() < ends, "the database still holds what was killed"
-        time.sleep(0.05)
-
-
-def transactions_at_work() -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(AT_WORK)
-        count: int = cursor.fetchone()[0]
-    return count
+    wait_for_the_database_to_notice()
 
 
 @pytest.mark.django_db(transaction=True)
