@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from threading import Event, Thread
 from typing import Any, Generic, TypeVar
 
@@ -99,6 +100,10 @@ def all_at_once(*acts: Callable[[], object]) -> list[object]:
     actors = [Actor(after_the_bell(act)) for act in acts]
     go.set()
     return [outcome_of(actor) for actor in actors]
+
+
+def sleep_until(moment: datetime) -> None:
+    time.sleep(max(0.0, (moment - datetime.now(UTC)).total_seconds()))
 
 
 def outcome_of(actor: Actor[Any]) -> object:

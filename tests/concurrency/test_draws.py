@@ -1,6 +1,5 @@
 """Who comes while entries are sealed or drawn, or a draw is declared void: each either before it or after, and nobody between."""
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -15,11 +14,11 @@ from registrations.models import QueueEntry
 from registrations.rules import State
 from registrations.services import join_queue, leave_queue, offer_seats
 from tests.builders import Mode, make_entry, make_player, make_staff, make_tournament
-from tests.concurrency.actors import Actor, all_at_once, done_but_not_committed
+from tests.concurrency.actors import Actor, all_at_once, done_but_not_committed, sleep_until
 from tests.lottery.draws import drawn, open_for, opened, run, sealed
 from tournaments.models import Tournament
 
-SOON = timedelta(seconds=0.7)
+SOON = timedelta(seconds=3)  # time enough to join
 BOTH = pytest.mark.parametrize("mode", [Mode.LOTTERY, Mode.FAIR_START])
 
 
@@ -84,8 +83,9 @@ def about_to_be_sealed(mode: Mode) -> Draw:
 def sealed_with_who_is_entering(mode: Mode) -> bool:
     """Alice pressed the button in time and is not committed when the sealer comes. Is she in the draw?"""
     draw = about_to_be_sealed(mode)
+    due = draw.tournament.seals_at or draw.tournament.opens_at
     with done_but_not_committed(joins(draw.tournament)) as [alice]:
-        time.sleep(SOON.total_seconds())
+        sleep_until(due)
         sealer = Actor(seals(draw))
         sealer.waits()
     assert sealer.result()

@@ -1,6 +1,5 @@
 """The last moment of an offer: a player who is in time keeps the seat, whoever comes second finds nothing to do."""
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -11,14 +10,15 @@ from registrations import services
 from registrations.models import QueueEntry
 from registrations.rules import State
 from tests.builders import make_entry, make_staff, make_tournament, now
-from tests.concurrency.actors import Actor, all_at_once, done_but_not_committed
+from tests.concurrency.actors import Actor, all_at_once, done_but_not_committed, sleep_until
 from tournaments.models import Tournament
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+LEAD = 4 * SECOND  # time enough to take it up
 
 
-def offered(*, fee_minor: int = 4000, ends_in: timedelta = SECOND) -> QueueEntry:
-    """An offer that ends in a second."""
+def offered(*, fee_minor: int = 4000, ends_in: timedelta = LEAD) -> QueueEntry:
+    """An offer that ends in a few seconds."""
     expires_at = datetime.now(UTC) + ends_in
     return make_entry(
         make_tournament(seats=1, fee_minor=fee_minor),
@@ -51,8 +51,9 @@ def pauses(tournament: Tournament) -> Callable[[], None]:
 
 def lapse_after(entry: QueueEntry, act: Callable[[], QueueEntry]) -> int:
     """`act` is done in time but not committed when the offer's time is up and the clock comes. Returns how many it lapsed."""
+    assert entry.offer_expires_at is not None
     with done_but_not_committed(act):
-        time.sleep(SECOND.total_seconds())
+        sleep_until(entry.offer_expires_at)
         clock = Actor(lapses(entry))
         assert clock.waits()
     return clock.result()
@@ -65,7 +66,7 @@ def state_of(entry: QueueEntry) -> State:
 # --- Taking up -----------------------------------------------------------------------------------------------
 
 
-def test_take_up_offer_in_the_last_second_keeps_the_seat() -> None:
+def test_take_up_offer_in_the_last_seconds_keeps_the_seat() -> None:
     entry = offered()
     assert lapse_after(entry, takes_up(entry)) == 0
     assert state_of(entry) == State.OFFERED
@@ -92,7 +93,7 @@ def test_take_up_offer_that_waited_for_the_lapse_is_refused() -> None:
 # --- Confirming ----------------------------------------------------------------------------------------------
 
 
-def test_free_seat_confirmed_in_the_last_second_stays_confirmed() -> None:
+def test_free_seat_confirmed_in_the_last_seconds_stays_confirmed() -> None:
     entry = offered(fee_minor=0)
     assert lapse_after(entry, takes_up(entry)) == 0
     assert state_of(entry) == State.CONFIRMED

@@ -43,7 +43,7 @@ from vgchub.celery import app
 
 logger = logging.getLogger(__name__)
 ROUNDS, TRIES = 8, 50
-LEAD = timedelta(seconds=0.6)  # until something is over: time enough to fork everybody
+LEAD = timedelta(seconds=2)  # until something is over: time enough to fork everybody
 INSTANT = 0.02
 JOINS = 8
 OUTAGE, MINUTE = timedelta(minutes=20), timedelta(minutes=1)
