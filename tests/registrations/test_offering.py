@@ -220,7 +220,14 @@ def test_offer_seats_counts_the_rush_of_a_fair_start_from_its_draw() -> None:
 # --- Pace ----------------------------------------------------------------------------------------------------
 
 
-def test_offer_seats_offers_a_batch_and_waits_for_the_rest_of_its_time() -> None:
+@pytest.fixture
+def time_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only `moved_back` makes offers older, however long the test takes."""
+    moment = now()
+    monkeypatch.setattr(offering, "database_now", lambda: moment)
+
+
+def test_offer_seats_offers_a_batch_and_waits_for_the_rest_of_its_time(time_stands_still: None) -> None:
     """100 a minute in batches of 10: one batch every 6 seconds."""
     tournament = make_tournament(seats=25, offers_per_minute=100, offer_batch=10)
     line = a_line(tournament, 25)
@@ -255,7 +262,7 @@ def test_offer_seats_keeps_the_pace_to_the_minute_though_each_tick_is_late(monke
     assert max(bisect(made, moment + 2 * TICK) - made.index(moment) for moment in set(made)) == 10
 
 
-def test_offer_seats_offers_no_more_in_a_minute_than_is_allowed_though_a_batch_is_more() -> None:
+def test_offer_seats_offers_no_more_in_a_minute_than_is_allowed_though_a_batch_is_more(time_stands_still: None) -> None:
     tournament = make_tournament(seats=25, offers_per_minute=3, offer_batch=10)
     line = a_line(tournament, 5)
     assert offer(tournament) == line[:3]
@@ -273,7 +280,9 @@ def test_offer_seats_counts_all_divisions_into_one_pace() -> None:
 
 
 @pytest.mark.parametrize(("failed", "pause_in_seconds"), [(0, 6), (5, 6), (6, 12), (20, 12)])
-def test_offer_seats_goes_slower_while_checkouts_fail(failed: int, pause_in_seconds: int) -> None:
+def test_offer_seats_goes_slower_while_checkouts_fail(
+    failed: int, pause_in_seconds: int, time_stands_still: None
+) -> None:
     checkouts(failed=failed, of=100)
     tournament = make_tournament(seats=25, offers_per_minute=100, offer_batch=10)
     a_line(tournament, 25)
