@@ -46,5 +46,8 @@ os.environ.setdefault("SECRET_KEY", "a-key-for-tests-only-0123456789-0123456789-
 
 from vgchub.settings import *  # noqa: E402, F403
 
+# On a busy machine a slow Redis is none that is away.
+CACHES["default"]["OPTIONS"] |= {"SOCKET_CONNECT_TIMEOUT": 20, "SOCKET_TIMEOUT": 20}  # noqa: F405
+
 # In-process requests need no collected files; the site that browsers see has them.
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # noqa: F405

@@ -1,6 +1,7 @@
 """A request that finds no connection in the pool within its time is told that the site is busy, and when to ask again."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.db import connection, connections
@@ -18,7 +19,10 @@ def pooled() -> DatabaseWrapper:
     """One more thread's way to a pool of one connection."""
     given = {**connection.settings_dict, "CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": False}
     given["OPTIONS"] = {**given["OPTIONS"], "pool": {"min_size": 1, "max_size": 1, "timeout": 0.2}}
-    return DatabaseWrapper(given, alias="full")
+    wrapper = DatabaseWrapper(given, alias="full")
+    pool: Any = wrapper.pool
+    pool.open(wait=True, timeout=20)  # so that the short time above is only waited for one that is in use
+    return wrapper
 
 
 @pytest.fixture
