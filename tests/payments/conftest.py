@@ -7,7 +7,8 @@ from django.conf import LazySettings
 
 from payments.gateway import calling
 from tests.payments.till import Till
-from tests.simulator.conftest import KEY, free_port, shop_at, start
+from tests.simulator.conftest import KEY, shop_at, start
+from vgchub.local.ports import free_port
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +30,7 @@ def till(simulator_port: int, settings: LazySettings, monkeypatch: pytest.Monkey
     settings.STRIPE_TEST_SECRET_KEY = KEY
     settings.STRIPE_API_BASE = shop.address
     monkeypatch.setattr(calling, "RETRIES", 0)
-    monkeypatch.setattr(calling, "TIMEOUT", (3.0, 3.0))
+    monkeypatch.setattr(calling, "TIMEOUT", (20.0, 20.0))
+    monkeypatch.setattr(calling, "URGENT_TIMEOUT", (20.0, 20.0))
     calling.client_for.cache_clear()
     return Till(shop)

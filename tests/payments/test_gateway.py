@@ -8,8 +8,8 @@ from django.conf import LazySettings
 from payments.gateway import CheckoutOrder, Gateway, GatewayAwayError, GatewayRefusedError, NotAtStripeError, calling
 from tests.builders import now
 from tests.payments.till import Till
-from tests.simulator.conftest import free_port
 from vgchub import health
+from vgchub.local.ports import free_port
 
 
 def order(**changes: object) -> CheckoutOrder:

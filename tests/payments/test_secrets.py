@@ -21,8 +21,8 @@ from payments.models import DeadLetter, Payment, Refund, StripeEvent
 from payments.services import inbox
 from tests.builders import make_staff, now
 from tests.payments.till import Till, account_of, handle_events, make_offer, run_due, skip_pauses
-from tests.simulator.conftest import free_port
 from vgchub.admin import site
+from vgchub.local.ports import free_port
 from vgchub.masking import MaskingFormatter
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -1,6 +1,5 @@
 """A real simulator in a process of its own, and a real Stripe client. No database, no Django."""
 
-import socket
 import subprocess
 import sys
 import time
@@ -13,15 +12,10 @@ import stripe
 
 from tests.simulator.contract import CheckedClient
 from tests.simulator.shop import Shop
+from vgchub.local.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 KEY = "sk_test_" + "simulator0" * 3
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def start(*arguments: str, port: int) -> subprocess.Popen[bytes]:
@@ -31,7 +25,7 @@ def start(*arguments: str, port: int) -> subprocess.Popen[bytes]:
     while time.monotonic() < deadline:
         try:
             requests.get(f"http://127.0.0.1:{port}/_control/state", timeout=2)
-        except requests.ConnectionError:
+        except requests.RequestException:
             time.sleep(0.05)
         else:
             return process

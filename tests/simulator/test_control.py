@@ -8,8 +8,9 @@ import pytest
 import requests
 import stripe
 
-from tests.simulator.conftest import free_port, shop_at, start
+from tests.simulator.conftest import shop_at, start
 from tests.simulator.shop import Shop
+from vgchub.local.ports import free_port
 
 
 def test_restart_keeps_everything(tmp_path: Path) -> None:
@@ -48,7 +49,7 @@ def test_a_webhook_endpoint_that_never_answers_does_not_hold_up_the_stop() -> No
         began = time.monotonic()
         process.terminate()
         process.wait(10)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 9
 
 
 def test_faults_fail_as_often_as_asked_and_only_there(shop: Shop) -> None:
