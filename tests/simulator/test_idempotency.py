@@ -1,7 +1,6 @@
 """Idempotency keys as Stripe documents them."""
 
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ import requests
 import stripe
 
 from tests.simulator.shop import Shop
+from tests.simulator.test_webhooks import wait_for
 
 REFUNDS = "/v1/refunds"
 
@@ -56,10 +56,10 @@ def test_other_address_under_the_same_key_is_refused(shop: Shop, captured: Any) 
 
 
 def test_second_request_while_the_first_is_under_way_conflicts(shop: Shop, captured: Any) -> None:
-    shop.control("delay", ms=700, path=REFUNDS)
+    shop.control("faults", path=REFUNDS, delay_ms=3000)
     first = threading.Thread(target=refund, args=(shop, captured, "k1"), kwargs={"amount": 100})
     first.start()
-    time.sleep(0.3)
+    wait_for(lambda: not shop.control("state", "GET")["faults"])
     with pytest.raises(stripe.APIError) as conflict:
         refund(shop, captured, "k1", amount=100)
     first.join()

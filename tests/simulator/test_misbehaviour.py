@@ -1,20 +1,22 @@
 """A Stripe that is slow, silent, busy or forgetful: on order, or at random by a seed."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import requests
 import stripe
 
 from simulator.rates import Rates
-from tests.simulator.conftest import free_port, shop_at, start
+from tests.simulator.conftest import shop_at, start
 from tests.simulator.shop import Shop
 from tests.simulator.test_webhooks import Inbox, wait_for
+from vgchub.local.ports import free_port
 
 KINDS = ["error_before", "error_after", "rate_limit", "cut_before", "cut_after", "slow"]
+T = TypeVar("T")
 HEADERS = {"Authorization": "Bearer sk_test_" + "a" * 24}
 
 
@@ -89,9 +91,23 @@ def test_one_request_can_be_late(shop: Shop) -> None:
 # Rate limits
 
 
+def within_a_second(send: Callable[[int], T]) -> T:
+    """What came of it in the first try that took less: after a second all is let through again."""
+    for number in range(10):
+        began = time.monotonic()
+        done = send(number)
+        if time.monotonic() - began < 1:
+            return done
+        time.sleep(1.05)
+    raise TimeoutError("each try took longer")
+
+
 def test_too_many_requests_are_refused_as_stripe_does(shop: Shop) -> None:
+    def six(_number: int) -> list[requests.Response]:
+        return [requests.get(f"{shop.address}/v1/account", headers=HEADERS, timeout=20) for _ in range(6)]
+
     shop.control("rates", per_second=3)
-    answers = [requests.get(f"{shop.address}/v1/account", headers=HEADERS, timeout=20) for _ in range(6)]
+    answers = within_a_second(six)
     refused = [answer for answer in answers if answer.status_code == 429]
     assert len(refused) >= 2
     assert refused[0].json()["error"]["code"] == "rate_limit"
@@ -103,15 +119,22 @@ def test_too_many_requests_are_refused_as_stripe_does(shop: Shop) -> None:
 
 
 def test_an_endpoint_has_its_own_limit_and_a_refused_request_does_nothing(shop: Shop) -> None:
+    def two(number: int) -> tuple[str, stripe.RateLimitError | None]:
+        shop.v1.customers.create({"email": "alice@example.com"})
+        try:
+            shop.v1.customers.create({"email": "bob@example.com"}, {"idempotency_key": f"k{number}"})
+        except stripe.RateLimitError as refusal:
+            return f"k{number}", refusal
+        return f"k{number}", None
+
     assert shop.control("rates", per_second=1, path="/v1/customers")["rates"] == {"/v1/customers": 1}
-    shop.v1.customers.create({"email": "alice@example.com"})
-    with pytest.raises(stripe.RateLimitError) as refusal:
-        shop.v1.customers.create({"email": "bob@example.com"}, {"idempotency_key": "k1"})
-    assert refusal.value.headers is not None
-    assert refusal.value.headers["Stripe-Rate-Limited-Reason"] == "endpoint-rate"
+    key, refusal = within_a_second(two)
+    assert refusal is not None
+    assert refusal.headers is not None
+    assert refusal.headers["Stripe-Rate-Limited-Reason"] == "endpoint-rate"
     shop.v1.accounts.retrieve_current()
     time.sleep(1.05)
-    shop.v1.customers.create({"email": "bob@example.com"}, {"idempotency_key": "k1"})
+    shop.v1.customers.create({"email": "bob@example.com"}, {"idempotency_key": key})
 
 
 def test_a_second_holds_exactly_as_many_as_are_allowed() -> None:
@@ -148,7 +171,7 @@ def test_lost_events_stay_lost_and_listed(shop: Shop, inbox: Inbox, endpoint: An
 
 
 def test_events_can_be_late(shop: Shop, inbox: Inbox, endpoint: Any) -> None:
-    shop.control("webhooks", delay_ms=700)
+    shop.control("webhooks", delay_ms=3000)
     shop.v1.customers.create({"email": "alice@example.com"})
     time.sleep(0.4)
     assert inbox.received == []
@@ -160,7 +183,8 @@ def test_each_fate_of_a_delivery(shop: Shop, inbox: Inbox, endpoint: Any, kind: 
     shop.control("misbehave", seed=7, share=1, kinds=[kind])
     for name in ("alice", "bob"):
         shop.v1.customers.create({"email": f"{name}@example.com"})
-    time.sleep(1.2)
+    wait_for(lambda: all(row["last_answer"] for row in shop.control("state", "GET")["deliveries"]))
+    time.sleep(0.5)  # no more come
     assert len(inbox.received) == count
     waiting = [event.pending_webhooks for event in shop.v1.events.list().data]
     assert waiting == ([1, 1] if kind == "lost" else [0, 0])
