@@ -60,7 +60,7 @@ def room_known(hub: Hub, client: Client) -> bool:
 
 
 async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not true():
             await asyncio.sleep(0.01)
 
@@ -166,7 +166,7 @@ def wire(settings: Settings) -> Iterator[Wire]:
 def test_a_redis_that_vanished_without_a_word_is_noticed_and_what_it_held_meanwhile_is_heard(
     wire: Wire, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("registrations.hub.SILENT_SECONDS", 0.2)
+    monkeypatch.setattr("registrations.hub.SILENT_SECONDS", 1)
     monkeypatch.setattr("registrations.hub.RECONNECT_SECONDS", 0.01)
     client, meanwhile = Client(1, blocks=("7:0:0",)), Client(2, blocks=("7:0:0",))
 
@@ -178,9 +178,9 @@ def test_a_redis_that_vanished_without_a_word_is_noticed_and_what_it_held_meanwh
             for tournament in (1, 2):
                 redis.hset(line_key(tournament), mapping={"7:0:0": "missed"})
                 publish(tournament, moved_text(HEAD, {"7:0:0": "missed"}))
-            await asyncio.sleep(1)  # it is noticed, and tried again in vain
+            await until(lambda: "the sockets wait" in caplog.text)
+            await asyncio.sleep(0.5)  # it is tried again in vain
             assert len(client.frames) == 1
-            assert "the sockets wait" in caplog.text
             wire.mend()
             await until(lambda: len(client.frames) > 1 and bool(meanwhile.frames))
             publish(1, moved_text(HEAD, {"7:0:0": "moved"}))
@@ -213,12 +213,12 @@ def test_a_hub_that_only_listens_never_notices(
 def test_a_redis_that_has_nothing_to_say_is_not_taken_for_one_that_vanished(
     wire: Wire, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("registrations.hub.SILENT_SECONDS", 0.5)
+    monkeypatch.setattr("registrations.hub.SILENT_SECONDS", 2)
     client = Client(1)
 
     async def play() -> None:
         async with hub_of(client):
-            await asyncio.sleep(2)
+            await asyncio.sleep(7)
 
     asyncio.run(play())
     assert len(client.frames) == 1

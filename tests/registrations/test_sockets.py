@@ -28,7 +28,7 @@ async def socket(site: LiveSite, text: str, *, origin: str | None = "own", path:
         yield connection
 
 
-async def hears(connection: ClientConnection, kind: str, *, within: float = 5) -> Any:
+async def hears(connection: ClientConnection, kind: str, *, within: float = 20) -> Any:
     """The next message of that kind."""
     async with asyncio.timeout(within):
         while True:
@@ -37,7 +37,7 @@ async def hears(connection: ClientConnection, kind: str, *, within: float = 5) -
                 return message
 
 
-async def everything(connection: ClientConnection, *, until_waiting: int, within: float = 5) -> list[Any]:
+async def everything(connection: ClientConnection, *, until_waiting: int, within: float = 20) -> list[Any]:
     """All messages up to the line in which so many wait."""
     heard: list[Any] = []
     async with asyncio.timeout(within):
