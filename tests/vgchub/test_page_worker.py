@@ -52,11 +52,15 @@ class Web:
         connection = socket.create_connection(("127.0.0.1", self.port), timeout=20)
         return self.connections.enter_context(connection)
 
-    def ask(self, method: str, path: str = "/", *, on: socket.socket | None = None) -> socket.socket:
-        """Send a request, and wait until it has been taken in."""
+    def send(self, method: str, path: str, *, on: socket.socket | None = None) -> socket.socket:
         connection = on or self.connect()
         connection.sendall(f"{method} {path} HTTP/1.1\r\nHost: here\r\nContent-Length: 0\r\n\r\n".encode())
-        time.sleep(0.05)
+        return connection
+
+    def ask(self, method: str, path: str, *, on: socket.socket | None = None) -> socket.socket:
+        """Send a request, and wait until it has been taken in."""
+        connection = self.send(method, path, on=on)
+        time.sleep(0.5)
         return connection
 
     def answers(self, connections: list[socket.socket]) -> list[str]:
@@ -99,7 +103,7 @@ def test_control_gunicorns_own_worker_lets_it_keep_one(web: Web) -> None:
 
 def test_each_request_is_answered_once(web: Web) -> None:
     web.door.touch()
-    connections = [web.ask("GET" if number % 3 else "POST", f"/{number}/") for number in range(50)]
+    connections = [web.send("GET" if number % 3 else "POST", f"/{number}/") for number in range(50)]
     assert sorted(web.answers(connections)) == sorted(
         f"{'GET' if number % 3 else 'POST'}/{number}/" for number in range(50)
     )

@@ -48,6 +48,12 @@ def lasts(settings: Settings) -> Callable[[float], None]:
 
 
 @pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever makes a thing may be slow."""
+    monkeypatch.setattr("vgchub.shelf.PATIENCE_SECONDS", 30)
+
+
+@pytest.fixture
 def redis_away(monkeypatch: pytest.MonkeyPatch) -> None:
     away = redis.Redis.from_url("redis://127.0.0.1:1")  # as django-redis connects: `Redis()` tries again and again
     monkeypatch.setattr("vgchub.shelf.get_redis_connection", lambda _alias: away)
@@ -72,7 +78,7 @@ def test_switched_off_everybody_makes_their_own(make: Maker, lasts: Callable[[fl
 
 
 def test_all_threads_of_all_processes_wait_for_the_one_that_makes_the_first(
-    make: Maker, lasts: Callable[[float], None]
+    make: Maker, lasts: Callable[[float], None], patient: None
 ) -> None:
     make.go.clear()
     shelves = [Shelf() for _process in range(4)]
@@ -85,14 +91,18 @@ def test_all_threads_of_all_processes_wait_for_the_one_that_makes_the_first(
     assert make.made == 1
 
 
-def test_while_one_makes_a_new_one_the_others_go_on_with_the_old(make: Maker, lasts: Callable[[float], None]) -> None:
+def test_while_one_makes_a_new_one_the_others_go_on_with_the_old(
+    make: Maker, lasts: Callable[[float], None], patient: None
+) -> None:
     one, other = Shelf(), Shelf()
     assert (one.take("key", make), other.take("key", make)) == (b"1", b"1")
     lasts(AT_ONCE)
     make.go.clear()
     with ThreadPoolExecutor(1) as thread:
         new = thread.submit(one.take, "key", make)
+        until = time.monotonic() + 20
         while not CommonShelf("key").redis.exists("vgchub:shelf:key:making"):
+            assert time.monotonic() < until, "nobody makes it"
             time.sleep(0.001)
         assert one.take("key", make) == b"1"
         assert other.take("key", make) == b"1"

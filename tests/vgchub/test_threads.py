@@ -35,10 +35,10 @@ class Outside:
             assert self.answers.wait(SECONDS)
 
 
-def is_answered(threads: Threads) -> bool:
+def is_answered(threads: Threads, *, within: float = SECONDS) -> bool:
     answer: Future[Any] = threads.submit(str, "look")
     try:
-        return bool(answer.result(0.3) == "look")
+        return bool(answer.result(within) == "look")
     except TimeoutError:
         return False
 
@@ -54,7 +54,7 @@ def test_who_stands_aside_leaves_the_only_thread_to_others(threads: Threads) -> 
 def test_control_who_does_not_keeps_it(threads: Threads) -> None:
     outside = Outside(nullcontext)
     asking = threads.submit(outside.ask, "")
-    assert not is_answered(threads)
+    assert not is_answered(threads, within=0.3)
     outside.answers.set()
     assert asking.result(SECONDS) is None
 
