@@ -124,7 +124,7 @@ def test_a_ceiling_keeps_a_turn_for_whoever_comes_when_it_is_reached() -> None:
         with pytest.raises(NotYourTurnError) as refusal:
             join(tournament, zoe)
         waits.append(refusal.value.data["retry_after"])
-    assert set(waits) <= {59, 60}
+    assert all(50 <= wait <= 60 for wait in waits)
     assert not QueueEntry.objects.filter(player=zoe).exists()
 
     redis = get_redis_connection("default")
