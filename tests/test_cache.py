@@ -30,11 +30,12 @@ def test_without_redis_pages_find_nothing_in_the_cache() -> None:
 
 
 @pytest.mark.usefixtures("without_redis")
-def test_without_redis_limits_go_on_and_locks_are_had_at_once() -> None:
+def test_without_redis_limits_go_on_and_locks_are_had_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("allauth.core.internal.ratelimit.CACHE_LOCK_WAIT_TIMEOUT", 20)
     begun = time.monotonic()
     with cache_lock("allauth:rl:login") as first, cache_lock("allauth:rl:other") as second:
         caches["default"].set("allauth:rl:login", [1.0], 60)
 
     assert (first, second) == (True, True)
     assert caches["default"].get("allauth:rl:login") == [1.0]
-    assert time.monotonic() - begun < 0.5
+    assert time.monotonic() - begun < 10

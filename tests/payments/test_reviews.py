@@ -318,7 +318,7 @@ def test_ten_thousand_entries_are_looked_at_within_seconds() -> None:
     took = time.monotonic() - begun
     assert len(seen) == 10_000
     assert all(len(sightings) == 3 for sightings in seen.values())
-    assert took < 5
+    assert took < 10
 
 
 CROWD = """
