@@ -11,8 +11,7 @@ from lottery.models import DrawQuerySet
 from lottery.services import running, sealing
 from registrations import clock
 from registrations.services import joining, leaving, offering
-from reports.invariants import violations
-from tests.sealing import seal_all_history
+from tests.sealing import violations_once_sealed
 from tournaments.models import TournamentQuerySet
 from vgchub.admin import ScopedAdmin
 from vgchub.postgresql.locks import Work
@@ -36,13 +35,7 @@ CONTROLS = {
 def _invariants_hold(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[None]:
     yield
     if not CONTROLS & set(request.fixturenames):
-        seal_as_beat_does()
-        assert violations() == []
-
-
-def seal_as_beat_does() -> None:
-    """However long the test took, no event is old and not sealed."""
-    seal_all_history()
+        assert violations_once_sealed() == []
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from django.db import connection, connections
 
 from payments.gateway import Gateway
 from reports.invariants import violations
-from reports.services import seal_history
 from tests.processes import Child, wait_for_the_database_to_notice
+from tests.sealing import seal_all_history
 from vgchub import celery, live
 
 Scene = TypeVar("Scene")
@@ -97,7 +97,7 @@ class Beat:
 
     def seals(self) -> None:
         if time.monotonic() - self._sealed_at > SEAL_SECONDS:
-            seal_history()
+            seal_all_history()
             self._sealed_at = time.monotonic()
 
 

@@ -11,9 +11,9 @@ from lottery.drawing import rank
 from lottery.models import Draw, DrawFile
 from lottery.queries import ranking, sealed_entries
 from registrations.models import QueueEntry
-from reports.invariants import violations
 from tests.lottery.draws import opened, read, run, seal, sealed
 from tests.processes import transactions_at_work, wait_for_the_database_to_notice
+from tests.sealing import violations_once_sealed
 from vgchub.local.fingerprint import HOUSE
 
 # A process of its own that does the work, and stops for good right after one statement of it.
@@ -71,7 +71,7 @@ def test_draw_that_is_killed_in_the_middle_of_the_ranking_comes_to_the_same() ->
     assert list(ranking(draw)) == never_killed
     line = QueueEntry.objects.in_line().values_list("public_id", flat=True)
     assert list(line) == [public_id for _key, public_id in never_killed]
-    assert violations() == []
+    assert violations_once_sealed() == []
 
 
 @pytest.mark.django_db(transaction=True)
@@ -83,4 +83,4 @@ def test_sealing_that_is_killed_in_the_middle_seals_the_same_entries() -> None:
     seal(draw)
     told = [entry["id"] for entry in read(draw, DrawFile.Name.MANIFEST)["entries"]]
     assert told == sorted(QueueEntry.objects.values_list("public_id", flat=True))
-    assert violations() == []
+    assert violations_once_sealed() == []
