@@ -11,7 +11,7 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.core.management import call_command
 from django.test import TransactionTestCase
 from hypothesis import settings as hypothesis_settings
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from pytest_django import DjangoDbBlocker
 
 from tests.databases import Emptier, make_worker_database
@@ -25,6 +25,8 @@ STAGE = pytest.StashKey[Stage]()
 hypothesis_settings.register_profile("always", deadline=None, derandomize=True)
 hypothesis_settings.register_profile("nightly", max_examples=1000, deadline=None, print_blob=True)
 hypothesis_settings.load_profile("always")
+
+expect.set_options(timeout=20_000)  # a busy machine takes longer than a browser's usual five seconds
 
 
 @pytest.fixture(scope="session")
