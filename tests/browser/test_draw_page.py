@@ -21,9 +21,7 @@ from tests.stage import Console, LiveSite
 
 pytestmark = pytest.mark.browser
 
-SOON = timedelta(
-    days=-2, seconds=20
-)  # opened so long ago, a tournament of two days closes when its page has been opened
+SOON = timedelta(days=-2, seconds=20)  # opened so long ago, a tournament of two days closes once its page is open
 
 
 def sign_in(page: Page, site: LiveSite, account: User) -> None:
