@@ -16,7 +16,8 @@ CLAIMED = timedelta(minutes=5)
 def send_mail() -> None:
     """Send what lies in the mail queue, batch by batch. Any number of processes may do it, on any number of machines.
 
-    post_office's own command keeps others away by a file, which those on another machine don't see.
+    post_office's own command keeps others away by a file, which those on another machine don't see; what it does with the
+    mails themselves it gives no public name to.
     """
     while mails := _claim():
         _send_bulk(mails, uses_multiprocessing=False)
