@@ -42,6 +42,7 @@ def _templates(language: str | None) -> dict[str, str]:  # noqa: ARG001  what ge
             "A seat is unlikely (about %(percent)s%%), but returned seats go down this line, "
             "and you need to do nothing to stay in it."
         ),
+        "unlikely_gone": _("A seat is unlikely (about %(percent)s%%), but you need to do nothing to stay in this line."),
         "paused": _("Offers are paused for the moment; your place is kept."),
     }
 
@@ -76,7 +77,8 @@ def waiting(standing: Mapping[str, object]) -> str:
     if standing["paused"]:
         parts.append(say["paused"])
     elif float(str(standing["chance"])) < UNLIKELY:
-        parts.append(say["unlikely"] % {"percent": max(1, half_up(float(str(standing["chance"])) * 100))})
+        how = "unlikely" if standing["open"] else "unlikely_gone"  # that seats return was said with "all are confirmed"
+        parts.append(say[how] % {"percent": max(1, half_up(float(str(standing["chance"])) * 100))})
     elif minutes is not None:
         parts.append(_pace(say, float(str(minutes))))
     return " ".join(parts)

@@ -79,7 +79,7 @@ export function sentence(say, { position, name, division, paused, unlikely }) {
   const share = chance(position, division);
   const minutes = division.offers_in_window ? (position * 10) / division.offers_in_window : null;
   if (paused) parts.push(say.paused);
-  else if (share < unlikely) parts.push(fill(say.unlikely, { percent: Math.max(1, Math.round(share * 100)) }));
+  else if (share < unlikely) parts.push(fill(open ? say.unlikely : say.unlikely_gone, { percent: Math.max(1, Math.round(share * 100)) }));
   else if (minutes !== null) parts.push(pace(say, minutes));
   return parts.join(" ");
 }
