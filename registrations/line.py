@@ -96,13 +96,25 @@ class Line:
 
 def position(head: Iterable[Mapping[str, object]], bits: int, priority: int, place: int) -> int | None:
     """The exact position, 1 is next, from a published head and the own block's bitmap; None if that block is not in it."""
+    for number, before in _blocks_of(head, priority):
+        if number == block_of(place):
+            return before + ahead_in_block(bits, place) + 1
+    return None
+
+
+def counted_up_to(head: Iterable[Mapping[str, object]], priority: int, place: int) -> tuple[int, int] | None:
+    """Where to count on from for a place that is not published yet: the first place of the last block that is, and how many of the
+    division stand before that; None if the lane has no block so far ahead."""
+    blocks = _blocks_of(head, priority)
+    return max(((number * BLOCK, before) for number, before in blocks if number <= block_of(place)), default=None)
+
+
+def _blocks_of(head: Iterable[Mapping[str, object]], priority: int) -> list[list[int]]:
     for lane in head:
         if lane["lane"] == priority:
             blocks: list[list[int]] = lane["blocks"]  # type: ignore[assignment]
-            for number, before in blocks:
-                if number == block_of(place):
-                    return before + ahead_in_block(bits, place) + 1
-    return None
+            return blocks
+    return []
 
 
 @dataclass(frozen=True)

@@ -272,16 +272,18 @@ def _undrawn(tournament: Tournament) -> bool:
 
 
 def head_of(tournament: Tournament) -> dict[str, Any]:
-    """The public numbers alone, counted in the database: for readers while no line is published."""
-    return _numbers(tournament, None, database_now())
+    """The line's head as of now, from the database: for readers while no line is published."""
+    line = Line()
+    _read_blocks(line, tournament, EVERYTHING)
+    return _numbers(tournament, line, database_now())
 
 
-def _numbers(tournament: Tournament, line: Line | None, now: datetime) -> dict[str, Any]:
-    """What everybody sees: seats, how many wait, the pace, and (given a line) how many stand before each block."""
+def _numbers(tournament: Tournament, line: Line, now: datetime) -> dict[str, Any]:
+    """What everybody sees: seats, how many wait, the pace, and how many stand before each block."""
     flow = queries.offer_flow(tournament)
     nothing = queries.DivisionFlow(0, 0, 0, 0)
     # Known from the line, except before a draw: then they wait without a place.
-    known = None if line is None or _undrawn(tournament) else line.waiting_counts()
+    known = None if _undrawn(tournament) else line.waiting_counts()
     divisions = {}
     for summary in queries.seat_summary(tournament, known):
         pk = summary.division.pk
@@ -300,7 +302,7 @@ def _numbers(tournament: Tournament, line: Line | None, now: datetime) -> dict[s
             "mean": expected.mean,
             "deviation": expected.deviation,
             "offers_in_window": of.offers_in_window,
-            "lanes": line.head(pk) if line else [],
+            "lanes": line.head(pk),
         }
     return {
         "phase": tournament.phase(now),

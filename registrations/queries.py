@@ -120,13 +120,19 @@ def offer_flow(tournament: Tournament) -> dict[int, DivisionFlow]:
 
 
 def queue_position(entry: QueueEntry) -> int | None:
-    """The entry's exact position, 1 is next, by counting; None unless it waits in a line (see `published_position`)."""
+    """The entry's exact position, 1 is next, by counting; None unless it waits in a line (`standing` has the published one)."""
     if entry.state != State.WAITING or entry.place is None:
         return None
     ahead = QueueEntry.objects.waiting().filter(
         Q(priority__gt=entry.priority) | Q(priority=entry.priority, place__lt=entry.place), division=entry.division_id
     )
     return ahead.count() + 1
+
+
+def waiting_between(entry: QueueEntry, first_place: int) -> int:
+    """How many wait in the entry's lane before it, from `first_place` on."""
+    lane = QueueEntry.objects.waiting().filter(division=entry.division_id, priority=entry.priority)
+    return lane.filter(place__gte=first_place, place__lt=entry.place).count()
 
 
 ENTRY, PLAYER, SEAT = Columns(QueueEntry, "e"), Columns(Player, "p"), Columns(Seat, "s")

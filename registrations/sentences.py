@@ -42,7 +42,9 @@ def _templates(language: str | None) -> dict[str, str]:  # noqa: ARG001  what ge
             "A seat is unlikely (about %(percent)s%%), but returned seats go down this line, "
             "and you need to do nothing to stay in it."
         ),
-        "unlikely_gone": _("A seat is unlikely (about %(percent)s%%), but you need to do nothing to stay in this line."),
+        "unlikely_gone": _(
+            "A seat is unlikely (about %(percent)s%%), but you need to do nothing to stay in this line."
+        ),
         "paused": _("Offers are paused for the moment; your place is kept."),
     }
 

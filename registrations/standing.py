@@ -1,5 +1,6 @@
 """Where an entry stands, for pages and the API: the published line if there is one, else counted in the database."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,11 +9,13 @@ from typing import Any
 from django.utils import timezone
 
 from registrations import queries, sentences
-from registrations.line import BLOCK, Expected, chance_of_seat, minutes_to_wait, position, unpack
+from registrations.line import BLOCK, Expected, chance_of_seat, counted_up_to, minutes_to_wait, position, unpack
 from registrations.models import QueueEntry
 from registrations.publisher import LineStore, field_of, head_of
 from registrations.rules import State
 from tournaments.models import Tournament
+from vgchub import live
+from vgchub.shelf import shelf
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,12 @@ def standings(
     `drawing` has what the draw says, by entry id.
     """
     head, blocks = LineStore(tournament.pk).read([field for entry in entries if (field := field_of(entry))])
-    head = head or head_of(tournament)
+    if head is None:
+        head = json.loads(shelf.take(f"head:{tournament.pk}", lambda: live.compact(head_of(tournament)).encode()))
+    if any(
+        str(entry.division_id) not in head["divisions"] for entry in entries
+    ):  # a division that is newer than the line
+        head = head_of(tournament)
     nothing = InDraw()
     return [_standing(entry, head, blocks, (drawing or {}).get(entry.pk, nothing)) for entry in entries], head
 
@@ -94,8 +102,7 @@ def _standing(entry: QueueEntry, head: dict[str, Any], blocks: dict[str, str], d
         )
         return Standing(entry, division, None, None, None, drawn.left_out or still, "")
     block = blocks.get(field_of(entry), "")
-    own = position(lanes, unpack(block), entry.priority, entry.place) if _in_block(block, entry.place) else None
-    own = own or queries.queue_position(entry) or 1
+    own = _position(entry, entry.place, lanes, block)
     chance = chance_of_seat(own, Expected(division.mean, division.deviation))
     until = entry.tournament.offers_begin_at
     if drawn.place and until and until > (now := timezone.now()):
@@ -116,6 +123,12 @@ def _standing(entry: QueueEntry, head: dict[str, Any], blocks: dict[str, str], d
     return Standing(entry, division, own, chance, minutes, sentence, block)
 
 
-def _in_block(block: str, place: int) -> bool:
-    """Whether the published block knows this entry yet: somebody who joined this very second is not in it."""
-    return bool(block) and bool(unpack(block) >> (place % BLOCK) & 1)
+def _position(entry: QueueEntry, place: int, lanes: list[dict[str, Any]], block: str) -> int:
+    """As published. Who joined this very second is not in that yet, and counted from the last block that is in it."""
+    bits = unpack(block)
+    if bits >> (place % BLOCK) & 1 and (own := position(lanes, bits, entry.priority, place)):
+        return own
+    if known := counted_up_to(lanes, entry.priority, place):
+        first_place, before = known
+        return before + queries.waiting_between(entry, first_place) + 1
+    return queries.queue_position(entry) or 1

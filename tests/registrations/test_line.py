@@ -13,6 +13,7 @@ from registrations.line import (
     bitmap,
     block_of,
     chance_of_seat,
+    counted_up_to,
     expected_seats,
     minutes_to_wait,
     pack,
@@ -42,6 +43,21 @@ def test_position_from_the_published_line_is_the_counted_one(general: set[int], 
         bits = line.lanes[Lane.of(DIVISION, priority)][block_of(place)]
         assert position(head, unpack(pack(bits)), priority, place) == counted
     assert line.waiting_counts()[DIVISION] == len(served)
+
+
+@given(general=places, vip=places, newer=places)
+def test_a_place_that_is_newer_than_the_published_line_is_counted_from_its_last_block(
+    general: set[int], vip: set[int], newer: set[int]
+) -> None:
+    head = line_of({0: general, 3: vip}).head(DIVISION)
+    for place in newer - general:
+        known = counted_up_to(head, 0, place)
+        if known is None:
+            assert all(block_of(place) < block_of(other) for other in general)
+        else:
+            first_place, before = known
+            counted = len(vip) + sum(other < place for other in general)
+            assert before + sum(first_place <= other < place for other in general) == counted
 
 
 @given(places)

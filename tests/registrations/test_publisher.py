@@ -10,7 +10,7 @@ import redis
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django_redis import get_redis_connection
-from pytest_django import Settings
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from registrations.line import block_of
 from registrations.models import QueueEntry
@@ -19,7 +19,7 @@ from registrations.queries import THESE_BLOCKS, queue_position
 from registrations.rules import State
 from registrations.services import cancel_entry, leave_queue, offer_seats, pause_tournament
 from registrations.standing import standings
-from tests.builders import make_entry, make_group, make_staff, make_tournament, now
+from tests.builders import make_division, make_entry, make_group, make_staff, make_tournament, now
 from tournaments.models import Seat, Tournament
 from vgchub.live import tournament_channel
 
@@ -185,11 +185,54 @@ def test_somebody_who_joined_this_second_is_counted_in_the_database(
     assert published_positions(tournament)[late.public_id] == 2
 
 
-def test_without_redis_positions_are_counted(tournament: Tournament, monkeypatch: pytest.MonkeyPatch) -> None:
-    entries = [make_entry(tournament) for _ in range(2)]
+def test_whoever_is_newer_than_the_line_stands_behind_all_before(
+    tournament: Tournament, publisher: LinePublisher
+) -> None:
+    """In the last block that is published, in a new one, and in a lane that nobody stood in yet."""
+    left, *_stay = [make_entry(tournament, place=place) for place in (1, 2, 1030)]
+    publisher.publish_moves()
+    leave_queue(account=left.player.account, public_id=left.public_id)
+    publisher.publish_moves()
+    own_block, new_block = make_entry(tournament, place=1031), make_entry(tournament, place=5000)
+    expected = {own_block.public_id: 3, new_block.public_id: 4}
+    assert published_positions(tournament).items() > expected.items()
+    vip = make_entry(tournament, group=make_group(tournament, priority=2), priority=2, place=5001)
+    assert published_positions(tournament)[vip.public_id] == 1
+
+
+def test_a_page_of_a_division_that_is_newer_than_the_line_is_counted(
+    tournament: Tournament, publisher: LinePublisher
+) -> None:
+    publisher.publish_moves()
+    senior = make_division(tournament, "senior")
+    entry = make_entry(tournament, division=senior)
+    assert published_positions(tournament) == {entry.public_id: 1}
+
+
+@pytest.fixture
+def redis_away(monkeypatch: pytest.MonkeyPatch) -> None:
     away = redis.Redis.from_url("redis://127.0.0.1:1")
     monkeypatch.setattr("registrations.publisher.get_redis_connection", lambda _name: away)
+    monkeypatch.setattr("vgchub.shelf.get_redis_connection", lambda _name: away)
+
+
+@pytest.mark.usefixtures("redis_away")
+def test_without_redis_positions_are_counted(tournament: Tournament) -> None:
+    entries = [make_entry(tournament, place=place) for place in (1, 1030)]
     assert published_positions(tournament) == {entries[0].public_id: 1, entries[1].public_id: 2}
+
+
+@pytest.mark.usefixtures("redis_away")
+def test_without_redis_the_head_is_counted_once_for_many_pages(
+    tournament: Tournament, settings: Settings, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    """And each page reads its own block alone: one statement."""
+    settings.SHELF_SECONDS = 60
+    entry = make_entry(tournament)
+    assert standings(tournament, [entry])[0][0].position == 1
+    late = make_entry(tournament)
+    with django_assert_num_queries(1):
+        assert standings(tournament, [late])[0][0].position == 2
 
 
 def test_drawn_places_stand_before_all_who_came_later(publisher: LinePublisher) -> None:

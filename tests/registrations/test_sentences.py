@@ -31,10 +31,26 @@ def test_an_offer_says_the_day_on_which_it_ends_unless_that_is_today(until: date
 @pytest.mark.parametrize(
     ("seats", "open_seats", "said"),
     [
-        (0, 0, "It has no seats at the moment; what is added goes down this line. A seat is unlikely (about 2%), but you"),
-        (1, 0, "The only seat is confirmed; if it is returned, it goes down this line. A seat is unlikely (about 2%), but you"),
-        (500, 0, "All 500 seats are confirmed; returned seats go down this line. A seat is unlikely (about 2%), but you"),
-        (500, 9, "9 seats are free or on offer. A seat is unlikely (about 2%), but returned seats go down this line, and you"),
+        (
+            0,
+            0,
+            "It has no seats at the moment; what is added goes down this line. A seat is unlikely (about 2%), but you",
+        ),
+        (
+            1,
+            0,
+            "The only seat is confirmed; if it is returned, it goes down this line. A seat is unlikely (about 2%), but you",
+        ),
+        (
+            500,
+            0,
+            "All 500 seats are confirmed; returned seats go down this line. A seat is unlikely (about 2%), but you",
+        ),
+        (
+            500,
+            9,
+            "9 seats are free or on offer. A seat is unlikely (about 2%), but returned seats go down this line, and you",
+        ),
     ],
 )
 def test_that_returned_seats_go_down_the_line_is_said_once(seats: int, open_seats: int, said: str) -> None:
