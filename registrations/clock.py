@@ -18,6 +18,7 @@ from registrations.publisher import LinePublisher
 from registrations.queries import CAN_BE_OFFERED
 from registrations.rules import TICK
 from registrations.services import beat, lapse_offers, offer_seats
+from vgchub import health
 from vgchub.postgresql.locks import Work, only_one
 
 logger = logging.getLogger(__name__)
@@ -130,7 +131,8 @@ class Clock:
 
     def _serve(self, tournament_id: int) -> None:
         try:
-            _while_leading(Work.SERVE_TOURNAMENT, tournament_id, lambda: serve(tournament_id))
+            pace = health.offer_pace()  # asked here: in there joins would wait for Redis
+            _while_leading(Work.SERVE_TOURNAMENT, tournament_id, lambda: serve(tournament_id, pace))
         except Exception:
             if not connection.is_usable():
                 raise  # the database is away for all
@@ -160,10 +162,10 @@ def tournaments_to_serve() -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def serve(tournament_id: int) -> None:
+def serve(tournament_id: int, pace: float | None = None) -> None:
     """What is due in one tournament: lapses first, so that their seats are offered in the same tick."""
-    lapse_offers(tournament_id=tournament_id)
-    offer_seats(tournament_id=tournament_id)
+    lapse_offers(tournament_id=tournament_id, pace=pace)
+    offer_seats(tournament_id=tournament_id, pace=pace)
 
 
 def _while_leading(work: Work, key: int, act: Callable[[], object]) -> bool:

@@ -50,23 +50,26 @@ class OrderOpenError(RefusedError):
     remedy = gettext_lazy("Grant the seat once offers have begun: until then a draw can be declared void.")
 
 
-def offer_seats(*, tournament_id: int) -> int:
+def offer_seats(*, tournament_id: int, pace: float | None = None) -> int:
     """Offer free seats to the head of the line, as many as the pace allows; returns how many were offered.
+
+    `pace` is the share of the usual one that payments allow (`health.offer_pace`); who calls this within a transaction asks before.
 
     The row lock comes first and the line is read by the next statement: so no smaller number is still in flight (without the
     lock, 7% of offers were measured to go to a later number first). Locked entries are waited for, never skipped.
     """
+    pace = health.offer_pace() if pace is None else pace
     with transaction.atomic(), pghistory.context(service="offer_seats"):
         tournament = Tournament.objects.locked().get(pk=tournament_id)
         now = database_now()
-        limit = _offers_allowed(tournament, now)
+        limit = _offers_allowed(tournament, now, pace)
         if limit and tournament.releases_reserved and now >= tournament.closes_at:
             _release_reserved(tournament)
         pairs = _pairs(tournament, limit) if limit else []
         return _offer(tournament, pairs, now) if pairs else 0
 
 
-def _offers_allowed(tournament: Tournament, now: datetime) -> int:
+def _offers_allowed(tournament: Tournament, now: datetime, pace: float) -> int:
     """How many offers may be made now: never more than `offers_per_minute` within a minute, spread over it batch by batch.
 
     A batch is due a tick early: the clock finds it up to a tick late, and the minute would not be used up if every batch were late.
@@ -77,7 +80,6 @@ def _offers_allowed(tournament: Tournament, now: datetime) -> int:
         return 0
     if tournament.paused_at is not None or not _order_stands(tournament, now):
         return 0
-    pace = health.offer_pace()
     if not pace:
         return 0
     period = timedelta(minutes=tournament.offer_batch / (tournament.offers_per_minute * pace))
@@ -279,17 +281,18 @@ RETURNING e.id
 """
 
 
-def lapse_offers(*, tournament_id: int) -> int:
-    """End the offers that ran out; returns how many. A first miss is PASSED, a second LAPSED.
+def lapse_offers(*, tournament_id: int, pace: float | None = None) -> int:
+    """End the offers that ran out; returns how many. A first miss is PASSED, a second LAPSED. `pace` as in `offer_seats`.
 
     One with a checkout is left to payments until `hold_until`: the player may be paying this very second. Nothing lapses while
     the tournament is paused; while payments are unhealthy, what would end gets the minutes of a new offer instead.
     """
+    pace = health.offer_pace() if pace is None else pace
     with transaction.atomic(), pghistory.context(service="lapse_offers"):
         tournament = Tournament.objects.locked().get(pk=tournament_id)
         if tournament.paused_at is not None:
             return 0
-        if health.offer_pace() == 0:
+        if not pace:
             due = QueueEntry.objects.filter(tournament=tournament).offers_due(database_now())
             _move(due, timedelta(minutes=tournament.offer_minutes))
             return 0

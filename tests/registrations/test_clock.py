@@ -17,7 +17,7 @@ from registrations.models import QueueEntry
 from registrations.publisher import LinePublisher, line_key, stored
 from registrations.queries import offer_flow
 from registrations.rules import State
-from registrations.services import offer_seats
+from registrations.services import lapse_offers, offer_seats
 from tests.builders import Mode, make_entry, make_group, make_player, make_tournament, make_user, now
 from tournaments.models import Tournament
 
@@ -39,6 +39,28 @@ def test_tick_lapses_and_offers_the_seat_at_once() -> None:
     assert states() == [State.PASSED, State.OFFERED]
     Clock().tick()
     assert states() == [State.PASSED, State.OFFERED]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("by", [offer_seats, lapse_offers, None])
+def test_redis_is_asked_for_the_pace_while_no_lock_is_held(
+    by: Callable[..., int] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Joins would wait for a Redis that hangs."""
+    locked: list[bool] = []
+
+    def pace() -> float:
+        locked.append(connection.in_atomic_block)
+        return 1.0
+
+    monkeypatch.setattr("vgchub.health.offer_pace", pace)
+    tournament = make_tournament(seats=1)
+    make_entry(tournament, state=State.OFFERED, **RAN_OUT)
+    if by is None:
+        Clock().tick()
+    else:
+        by(tournament_id=tournament.pk)
+    assert locked == [False]
 
 
 @pytest.mark.parametrize(

@@ -255,7 +255,7 @@ def test_offer_seats_keeps_the_pace_to_the_minute_though_each_tick_is_late(monke
     for tick in range(2 * MINUTE // TICK):
         moment = begin + tick * TICK + timedelta(milliseconds=5 + tick % 5)
         monkeypatch.setattr(offering, "database_now", lambda moment=moment: moment)
-        if offering._offers_allowed(tournament, moment):
+        if offering._offers_allowed(tournament, moment, 1.0):
             made += [moment] * services.offer_seats(tournament_id=tournament.pk)
     assert len(made) >= 470
     assert max(bisect(made, moment + MINUTE - TICK / 100) - made.index(moment) for moment in set(made)) == 240
