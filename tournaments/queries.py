@@ -7,7 +7,7 @@ from datetime import datetime
 from django.contrib.auth.models import AnonymousUser
 from django.db import connection
 from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery, prefetch_related_objects
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from accounts.models import Player, User
@@ -51,17 +51,27 @@ def known_entry_rules(slug: str, version: int = 0) -> EntryRules:
     """The rules as this process remembers them, without a query; read anew where they are older than `version`.
 
     They may have changed since: whoever acts on them tests `rules_version` in the statement that acts, and if it has moved on
-    asks for `entry_rules_anew`. Whoever shows them reads the version with what is shown. No message has to arrive for that, and
+    asks for `entry_rules_now`. Whoever shows them reads the version with what is shown. No message has to arrive for that, and
     none can be lost.
 
     Raises:
         Tournament.DoesNotExist
     """
     known = _known.get(slug)
-    return known if known and known.tournament.rules_version >= version else entry_rules_anew(slug)
+    return known if known and known.tournament.rules_version >= version else _entry_rules_anew(slug)
 
 
-def entry_rules_anew(slug: str) -> EntryRules:
+def entry_rules_now(tournament: Tournament) -> tuple[EntryRules, datetime]:
+    """The rules as they are now, and the database's clock: one statement, unless they are of a newer version than is remembered.
+
+    Raises:
+        Tournament.DoesNotExist
+    """
+    version, now = Tournament.objects.values_list("rules_version", Now()).get(pk=tournament.pk)
+    return known_entry_rules(tournament.slug, version), now
+
+
+def _entry_rules_anew(slug: str) -> EntryRules:
     """The rules as they are now; those of a published tournament are remembered.
 
     The version is read before what it counts: rules that change in between are newer than their version, and are found out.
@@ -69,10 +79,16 @@ def entry_rules_anew(slug: str) -> EntryRules:
     Raises:
         Tournament.DoesNotExist
     """
-    _known.pop(slug, None)
-    entry = entry_rules(Tournament.objects.get(slug=slug))
+    try:
+        entry = entry_rules(Tournament.objects.get(slug=slug))
+    except Tournament.DoesNotExist:
+        _known.pop(slug, None)
+        raise
+    # What was remembered stays until then: nobody else has to read anew what has not changed for them.
     if entry.tournament.is_published(timezone.now()):
         _known[slug] = entry
+    else:
+        _known.pop(slug, None)
     return entry
 
 

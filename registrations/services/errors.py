@@ -54,6 +54,16 @@ class FullError(RefusedError):
     remedy = gettext_lazy("Try again later: places come free when players leave.")
 
 
+class RulesChangingError(RefusedError):
+    code = "rules_changing"
+    message = gettext_lazy("The tournament was being changed while you joined.")
+    remedy = gettext_lazy("Nothing is lost: join again.")
+    repeats = True
+
+    def __init__(self) -> None:
+        super().__init__(retry_after=1)
+
+
 class NotEligibleError(RefusedError):
     code = "not_eligible"
 

@@ -5,6 +5,8 @@ Everything else that a join needs is in memory: the tournament's rules, of a ver
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
 
 import pghistory
 
@@ -18,11 +20,12 @@ from registrations.services.errors import (
     NotEligibleError,
     NotOpenYetError,
     PlayerNotFoundError,
+    RulesChangingError,
     TournamentNotFoundError,
 )
 from tournaments import rules
 from tournaments.models import Tournament
-from tournaments.queries import EntryRules, database_now, entry_rules_anew, known_entry_rules, memberships
+from tournaments.queries import EntryRules, entry_rules_now, known_entry_rules, memberships
 from tournaments.services import TournamentCancelledError
 from vgchub.errors import RefusedError
 from vgchub.postgresql.prepared import HISTORY, Columns, fetch, history, split
@@ -42,6 +45,8 @@ class Arrival:
         return self.group.opens_early_minutes if self.group else 0
 
 
+Found = TypeVar("Found")
+
 ATTEMPTS = 3
 PLAYER, ENTRY = Columns(Player, "p"), Columns(QueueEntry, "e")
 
@@ -57,6 +62,8 @@ ORDER BY p.id
 # The row of the tournament is held FOR KEY SHARE: an admitter, a seal or a close, which hold it FOR UPDATE, never run while
 # an arrival number is drawn but not committed, and a join that waited for one of them is judged anew by the same WHERE.
 # `rules_version` is the one that the players were placed by: if it has moved on, nobody joins, and they are placed again.
+# `max_waiting` is held against those whose joins were committed before: joins of the same moment don't wait for each other, and
+# may make the line a few longer.
 JOIN = f"""
 WITH tournament AS MATERIALIZED (
     SELECT id, mode, opens_at, entries_sealed_at
@@ -68,8 +75,9 @@ WITH tournament AS MATERIALIZED (
           opens_at - CASE WHEN mode = 'FIRST_COME' THEN make_interval(mins => %(early_minutes)s::int) ELSE interval '0' END)
       AND cancelled_at IS NULL AND closed_at IS NULL
       AND (mode <> 'LOTTERY' OR entries_sealed_at IS NULL)
-      AND (max_waiting IS NULL OR max_waiting > (
-          SELECT count(*) FROM registrations_queueentry w WHERE w.tournament_id = t.id AND w.state = 'WAITING'))
+      AND (max_waiting IS NULL OR max_waiting >= cardinality(%(players)s::bigint[]) + (
+          SELECT count(*) FROM registrations_queueentry w
+          WHERE w.tournament_id = t.id AND w.state = 'WAITING' AND w.player_id <> ALL(%(players)s::bigint[])))
     FOR KEY SHARE
 ), numbered AS MATERIALIZED (
     SELECT a.*, t.id AS tournament_id, nextval('registrations_arrival_number') AS number,
@@ -104,7 +112,7 @@ def join_queue(
 
     Raises:
         PlayerNotFoundError, NotEligibleError, NotOpenYetError, ClosedError, TournamentCancelledError, FullError,
-        TooManyRequestsError, NotYourTurnError, TournamentNotFoundError
+        RulesChangingError, TooManyRequestsError, NotYourTurnError, TournamentNotFoundError
     """
     players, version = _players(account, tournament, player_ids)
     entry_rules = _found(lambda: known_entry_rules(tournament.slug, version))
@@ -118,10 +126,10 @@ def join_queue(
                 entries = _live_entries(entry_rules.tournament, players)
             if len(entries) == len(players):
                 return [entries[pk] for pk in player_ids]
-        entry_rules = _found(lambda: entry_rules_anew(tournament.slug))
-        if refusal := _refusal(entry_rules, players):
+        entry_rules, now = _found(lambda: entry_rules_now(tournament))
+        if refusal := _refusal(entry_rules, players, now):
             raise refusal
-    raise ClosedError
+    raise RulesChangingError
 
 
 def _players(account: User, tournament: Tournament, player_ids: Sequence[int]) -> tuple[list[Player], int]:
@@ -141,7 +149,7 @@ def _players(account: User, tournament: Tournament, player_ids: Sequence[int]) -
     return players, version or 0
 
 
-def _found(read: Callable[[], EntryRules]) -> EntryRules:
+def _found(read: Callable[[], Found]) -> Found:
     try:
         return read()
     except Tournament.DoesNotExist:  # nor is there one at an address that has just changed
@@ -189,8 +197,8 @@ def _live_entries(tournament: Tournament, players: Sequence[Player]) -> dict[int
     return {entry.player_id: entry for entry in live.select_related("tournament", "player", "division", "seat")}
 
 
-def _refusal(entry_rules: EntryRules, players: Sequence[Player]) -> RefusedError | None:
-    """Why nobody could join, by rules that were read afterwards: only for the words. None if nothing stands against it any more.
+def _refusal(entry_rules: EntryRules, players: Sequence[Player], now: datetime) -> RefusedError | None:
+    """Why nobody could join, by the rules and the time afterwards: only for the words. None if nothing stands against it any more.
 
     Then registration opened, the rules changed, or an entry that was in the way ended, between the two: whoever comes a
     millisecond early is not told that registration has closed.
@@ -199,13 +207,14 @@ def _refusal(entry_rules: EntryRules, players: Sequence[Player]) -> RefusedError
     placed = {arrival.player.pk for arrival in arrivals}
     if left_out := next((player for player in players if player.pk not in placed), None):
         return NotEligibleError(left_out)
-    return _shut(entry_rules.tournament, min(arrival.early_minutes for arrival in arrivals))
+    early = min(arrival.early_minutes for arrival in arrivals)
+    return _shut(entry_rules.tournament, early, now) or _full(entry_rules.tournament, players)
 
 
-def _shut(tournament: Tournament, early: int) -> RefusedError | None:
-    """What stands against joining this tournament, for somebody who may join `early` minutes before the rest."""
+def _shut(tournament: Tournament, early: int, now: datetime) -> RefusedError | None:
+    """What stands against joining this tournament now, for somebody who may join `early` minutes before the rest."""
     times = tournament.times(early_minutes=early if tournament.mode == Tournament.Mode.FIRST_COME else 0)
-    match rules.phase(times, database_now()):
+    match rules.phase(times, now):
         case rules.Phase.CANCELLED:
             return TournamentCancelledError()
         case rules.Phase.DRAFT | rules.Phase.ANNOUNCED:
@@ -214,7 +223,12 @@ def _shut(tournament: Tournament, early: int) -> RefusedError | None:
             return ClosedError()
     if tournament.closed_at or (tournament.mode == Tournament.Mode.LOTTERY and tournament.entries_sealed_at):
         return ClosedError()
-    most = tournament.max_waiting
-    if most is not None and QueueEntry.objects.waiting().filter(tournament=tournament).count() >= most:
-        return FullError()
     return None
+
+
+def _full(tournament: Tournament, players: Sequence[Player]) -> RefusedError | None:
+    """Whether so many wait already that not all of the players may come to them."""
+    if tournament.max_waiting is None:
+        return None
+    others = QueueEntry.objects.waiting().filter(tournament=tournament).exclude(player__in=players).count()
+    return FullError() if others + len(players) > tournament.max_waiting else None

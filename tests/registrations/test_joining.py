@@ -1,7 +1,8 @@
 """Getting into the line: who may, when, with what place, and what everybody else is told."""
 
 import re
-from datetime import timedelta
+import secrets
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -226,15 +227,49 @@ def test_join_queue_a_millisecond_early_is_not_told_that_registration_has_closed
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Registration opens after the INSERT found it closed, and before the reason is read."""
-    tournament, read_anew = make_tournament(opens_in=HOUR), queries.entry_rules_anew
+    tournament, read_now = make_tournament(opens_in=HOUR), queries.entry_rules_now
 
-    def open_then_read(slug: str) -> EntryRules:
+    def open_then_read(tournament: Tournament) -> tuple[EntryRules, datetime]:
         Tournament.objects.filter(pk=tournament.pk).update(opens_at=F("opens_at") - 2 * HOUR)
-        return read_anew(slug)
+        return read_now(tournament)
 
-    monkeypatch.setattr(joining, "entry_rules_anew", open_then_read)
+    monkeypatch.setattr(joining, "entry_rules_now", open_then_read)
     [entry] = join(tournament, make_player())
     assert entry.state == State.WAITING
+
+
+def test_join_queue_that_is_overtaken_again_and_again_is_asked_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each time the rules change between what is read and the INSERT."""
+    tournament, insert = make_tournament(), joining._insert
+
+    def change_then_insert(*given: Any) -> Any:
+        Tournament.objects.filter(pk=tournament.pk).update(message=secrets.token_hex(4))
+        return insert(*given)
+
+    monkeypatch.setattr(joining, "_insert", change_then_insert)
+    refusal = refusal_of(tournament, make_player())
+    assert (refusal.code, refusal.repeats, refusal.headers) == ("rules_changing", True, {"Retry-After": "1"})
+
+
+def test_join_queue_too_early_asks_for_little(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    """Thousands click before it opens."""
+    tournament, player = make_tournament(opens_in=HOUR), make_player()
+    refusal_of(tournament, player)
+    # Players, INSERT, whether they had joined before, the rules' version and the time.
+    with django_assert_num_queries(4), pytest.raises(services.NotOpenYetError):
+        join(tournament, player)
+
+
+def test_join_queue_lets_all_players_of_an_account_in_or_none_where_few_may_wait() -> None:
+    """Whoever of them waits already is counted once."""
+    account = make_user()
+    players = [make_player(account) for _ in range(3)]
+    assert refusal_of(make_tournament(max_waiting=2), *players).code == "waiting_room_full"
+    tournament = make_tournament(max_waiting=3)
+    join(tournament, players[0])
+    assert len(join(tournament, *players)) == 3
 
 
 # --- Places, lanes and groups --------------------------------------------------------------------------------
