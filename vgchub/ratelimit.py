@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import math
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -124,10 +125,17 @@ def reached_of_allauth(request: HttpRequest) -> list[tuple[Limit, int]]:
     return reached
 
 
+# An IPv6 address stands in brackets where a port follows (RFC 7239, section 6); some proxies add the client's.
+WITH_PORT = re.compile(r"\[(?P<v6>[^]]*)\](:\d+)?|(?P<v4>[^:]*):\d+")
+
+
 def _parsed(text: str) -> str | None:
     """The address in its one spelling (an IPv4 address mapped into IPv6 is that IPv4 address), or None if it is none."""
+    text = text.strip()
+    if found := WITH_PORT.fullmatch(text):
+        text = found["v6"] or found["v4"] or ""
     try:
-        address = ip_address(text.strip().strip("[]"))
+        address = ip_address(text)
     except ValueError:
         return None
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
