@@ -62,13 +62,18 @@ def known_entry_rules(slug: str, version: int = 0) -> EntryRules:
 
 
 def entry_rules_now(tournament: Tournament) -> tuple[EntryRules, datetime]:
-    """The rules as they are now, and the database's clock: one statement, unless they are of a newer version than is remembered.
+    """The rules as they are now, and the database's clock: one statement, unless another version is remembered.
+
+    That may be a newer one: the database may have been restored as it was before.
 
     Raises:
         Tournament.DoesNotExist
     """
     version, now = Tournament.objects.values_list("rules_version", Now()).get(pk=tournament.pk)
-    return known_entry_rules(tournament.slug, version), now
+    known = _known.get(tournament.slug)
+    if known is None or known.tournament.rules_version != version:
+        known = _entry_rules_anew(tournament.slug)
+    return known, now
 
 
 def _entry_rules_anew(slug: str) -> EntryRules:

@@ -277,6 +277,7 @@ class Happenings(Money):
         """Redis forgets everything, or whoever acts next is killed before that statement to the database."""
         if loses_redis:
             self.site.lose_redis()
+            self.site.happened.add("Redis forgot everything")
         else:
             self.site.dying_at = statement
 
@@ -288,6 +289,7 @@ class Happenings(Money):
     @precondition(lambda self: self.site.fee)
     def stripe_fails(self, path: str, when: str, times: int) -> None:
         """The next calls are answered by an error, some after having been carried out."""
+        self.site.happened.add("Stripe failed")
         self.site.till.fail(path, when=when, times=times)
 
     # --- Time ------------------------------------------------------------------------------------------------------
@@ -306,6 +308,7 @@ class Happenings(Money):
     @rule(minutes=st.sampled_from([1, 20, 60]))
     def be_away(self, minutes: int) -> None:
         """Nothing of the site runs for a while; then the clock comes back first."""
+        self.site.happened.add("nothing ran for a while")
         self.site.be_away_until(self.site.clock.now + minutes * MINUTE)
         self.catch_up()
         self.site.pass_to(self.site.clock.now + SECOND)
@@ -425,7 +428,7 @@ class Happenings(Money):
             check_money()
             check_against_stripe(self.site.till)
             check_books(self.site.till, BEGIN - DAY, self.site.clock.now + DAY)
-        self.played.update(facts())
+        self.played.update([*facts(), *self.site.happened])
 
     def compare_with_stripe(self) -> None:
         """As every night."""

@@ -10,6 +10,9 @@ ALWAYS = {
     "the tournament was cancelled": "SELECT FROM tournaments_tournament WHERE cancelled_at IS NOT NULL",
     "an offer was missed": "SELECT FROM registrations_queueentryevent WHERE state IN ('PASSED', 'LAPSED')",
     "somebody stepped back in": "SELECT FROM registrations_queueentry WHERE stepped_back_at IS NOT NULL",
+    "a seat was granted": "SELECT FROM registrations_queueentry WHERE granted_by_id IS NOT NULL",
+    "offers were extended": "SELECT FROM registrations_queueentryevent WHERE pgh_context->>'service' = 'extend_offers'",
+    "a list changed": "SELECT FROM tournaments_prioritymember HAVING count(*) <> 2",
     "somebody was rejected": "SELECT FROM registrations_queueentry WHERE state = 'REJECTED'",
     "somebody gave a seat back": "SELECT FROM registrations_queueentry WHERE state = 'CANCELLED'",
     "a fee was waived": "SELECT FROM registrations_queueentry WHERE waived_by_id IS NOT NULL",
@@ -28,6 +31,7 @@ ALWAYS = {
     "a review was decided": "SELECT FROM payments_review WHERE state <> 'OPEN'",
     "Stripe was compared": "SELECT FROM payments_reconciliation WHERE kind = 'RECENT' AND ended_at IS NOT NULL",
 }
+OUTSIDE = {"a process died", "Redis forgot everything", "nothing ran for a while", "Stripe failed"}  # of the database
 DRAWN = {"a draw was voided": "SELECT FROM lottery_draw WHERE state = 'VOID'"}
 LOTTERY = {
     "a card on file was charged": "SELECT FROM payments_payment WHERE card_id IS NOT NULL AND state = 'CAPTURED'",
@@ -36,7 +40,7 @@ LOTTERY = {
 
 def must_happen(mode: Mode) -> set[str]:
     drawn = DRAWN if mode != Mode.FIRST_COME else {}
-    return {*ALWAYS, *drawn, *(LOTTERY if mode == Mode.LOTTERY else {})}
+    return {*ALWAYS, *OUTSIDE, *drawn, *(LOTTERY if mode == Mode.LOTTERY else {})}
 
 
 def facts() -> list[str]:

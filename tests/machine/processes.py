@@ -66,7 +66,7 @@ class Jobs:
 
 
 @contextmanager
-def killed_at(statement: int) -> Iterator[None]:
+def killed_at(statement: int, *, noted_in: set[str]) -> Iterator[None]:
     """The process dies before its n-th statement to the database, counted from 1; it never gets that far if there are fewer."""
     left = statement
 
@@ -81,4 +81,5 @@ def killed_at(statement: int) -> Iterator[None]:
         with connection.execute_wrapper(execute):
             yield
     except Died:
+        noted_in.add("a process died")
         connection.close()  # which rolls back what was open

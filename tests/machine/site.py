@@ -29,6 +29,7 @@ from tests.machine.clock import Clock, clock_in_hand
 from tests.machine.processes import Jobs, killed_at
 from tests.payments.till import DECLINED, GOOD, Till, handle_events
 from tests.sealing import seal_all_history
+from tournaments import queries
 from tournaments.models import Tournament
 from vgchub.errors import RefusedError
 
@@ -119,17 +120,20 @@ class Site:
     jobs: Jobs = field(default_factory=Jobs)
     shop_ahead: int = 0
     mischief: dict[str, Any] = field(default_factory=dict)  # how Stripe misbehaves, if it does
+    happened: set[str] = field(default_factory=set)  # in this example, and not to be seen in the database
     chance: random.Random = field(default_factory=random.Random)
 
     def open(self, mode: Mode, *, fee: int, seats: int) -> None:
         """Begin anew: an empty site with one tournament, at the beginning of time."""
         self.chance.seed(0)
         self.emptier.empty()
+        queries._known.clear()  # of the tournament before, which had the same address
         self.lose_redis()
         self.fee = fee
         self.saves_cards = bool(fee) and mode == Mode.LOTTERY
         self.shop_ahead = 0
         self.mischief = {}
+        self.happened = set()
         if fee:
             self.till.shop.control("reset")
         self.clock.set(BEGIN)
@@ -194,7 +198,7 @@ class Site:
     def do(self, act: Callable[[], object]) -> None:
         """Somebody does something. It may be refused; and the process dies in it if that is what was decided before."""
         death, self.dying_at = self.dying_at, None
-        with nullcontext() if death is None else killed_at(death):
+        with nullcontext() if death is None else killed_at(death, noted_in=self.happened):
             try:
                 act()
             except RefusedError:

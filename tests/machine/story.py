@@ -67,6 +67,7 @@ def _until_drawn(story: Story) -> None:
     then(play.pause_or_resume)
     then(play.change_seats, 2, False, False)
     then(play.change_seats, -1, False, False)
+    then(play.change_list, 2)
     if play.site.saves_cards:
         for number in range(8):
             then(play.put_a_card_on_file, number, "good")
@@ -86,9 +87,11 @@ def _paid_and_given_back(story: Story) -> None:
         story.of(entry.pk, play.take_the_card_off, State.WAITING)
     then(play.work)
     story.of(play.pick(0, State.WAITING).pk, play.waive_fee, State.WAITING, State.OFFERED)
+    _granted_and_extended(story)
     then(play.webhooks_arrive, "in order")
     then(play.work)
     then(play.review_is_decided, 0, True)
+    then(play.stripe_fails, "/v1/refunds*", "after", 1)
     story.of(gives_back, play.give_back, State.CONFIRMED)
     story.of(comes_back, play.give_back, State.CONFIRMED)
     then(play.let_pass, 5 * MINUTE)
@@ -97,9 +100,23 @@ def _paid_and_given_back(story: Story) -> None:
     then(play.reconcile)
 
 
-def _over(story: Story) -> None:
-    """Somebody misses an offer and steps back in, and all is cancelled."""
+def _granted_and_extended(story: Story) -> None:
+    """While the clock dies over it, and Redis forgets the line."""
     play, then = story.play, story.then
+    then(play.change_seats, 1, False, False)
+    masters = next(e for e in play.any_in(State.WAITING) if play.site.divisions[e.division].code == "masters")
+    story.of(masters.pk, play.grant_seat, State.WAITING)
+    then(play.extend_offers, 30)
+    then(play.something_dies, 3, False)
+    then(play.tick, 0)
+    then(play.something_dies, 1, True)
+    then(play.tick, 1)
+
+
+def _over(story: Story) -> None:
+    """The site is away for a while, somebody misses an offer and steps back in, and all is cancelled."""
+    play, then = story.play, story.then
+    then(play.be_away, 1)
     story.until(lambda: play.any_in(State.PASSED))
     then(play.step_back_in, 0)
     then(play.cancel_tournament)

@@ -26,8 +26,8 @@ from tests.payments.till import Till
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
-FREE, PAID = 2, 3  # examples
-AT_NIGHT = 15  # times as many, and other ones every night
+FREE, PAID = 4, 6  # examples
+AT_NIGHT = 10  # times as many, and other ones every night
 STEPS = 30
 # What already the simplest example plays, in which the first to be offered a seat pays, and then all is cancelled.
 BY_CHANCE = {"money was taken", "somebody gave a seat back", "the tournament was cancelled"}
@@ -66,7 +66,7 @@ def test_everything_happens(happenings: type[Happenings], site: Site) -> None:
     """Once at least, and in an order in which all of it can: chance alone might leave it out."""
     set_up(happenings, site, fee=FEE)
     tell(happenings)
-    assert happenings.played.keys() == must_happen(happenings.mode)
+    assert not must_happen(happenings.mode) ^ happenings.played.keys()
 
 
 @pytest.mark.parametrize("happenings", [FirstCome, FairStart, Lottery])

@@ -251,6 +251,14 @@ def test_join_queue_that_is_overtaken_again_and_again_is_asked_to_come_back(monk
     assert (refusal.code, refusal.repeats, refusal.headers) == ("rules_changing", True, {"Retry-After": "1"})
 
 
+def test_join_queue_of_a_database_that_was_restored_as_it_was_before() -> None:
+    """What this process remembers is of a version that is still to come."""
+    tournament = make_tournament()
+    queries.known_entry_rules(tournament.slug).tournament.rules_version += 5
+    assert join(tournament, make_player())
+    assert queries.known_entry_rules(tournament.slug).tournament.rules_version == tournament.rules_version
+
+
 def test_join_queue_too_early_asks_for_little(
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
