@@ -179,6 +179,7 @@ class Rush:
             "seats": self.wish.seats,
             "seconds": self.wish.seconds,
             "errors": len(end["failed"]) + end["lost"] + len(end["wrong"]),
+            "asked_to_wait": end["outcomes"].get("asked to wait", 0),
             "joined": joined,
             "joins_took_s": round(last - first, 1),
             **became_of(self.wish.seats, self._entries()),

@@ -5,6 +5,7 @@ from typing import Any
 
 ZERO = (
     "errors",
+    "asked_to_wait",
     "oversold",
     "unsold",
     "given_up",
@@ -15,7 +16,7 @@ ZERO = (
     "lost",
     "ledger_difference_minor",
 )
-EXPECTED = {"errors"}  # where a fault is asked for; those who were refused ask again
+EXPECTED = {"errors", "asked_to_wait"}  # where a fault is asked for; those who were refused ask again
 
 
 def broken(figures: Mapping[str, Any]) -> list[str]:

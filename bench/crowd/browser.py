@@ -14,6 +14,8 @@ from bench.load import Answer, Connection
 TRIES = 12
 PATIENCE = 120.0  # seconds for an answer; browsers have more
 FILE_PAUSE = 0.1
+# What the site's own pages never lead to. Others are part of the play: a declined card (402), an offer that is over (409).
+WRONG = (400, 401, 403, 404, 405)
 
 Host = tuple[str, int]
 
@@ -69,7 +71,9 @@ class Browser:
     def _answered(self, step: str, answer: Answer, began: float) -> None:
         self.tally.answers += 1
         self.tally.answered(step, began)
-        if answer.status >= 400:
+        if answer.status in WRONG:
+            self.tally.failure(step, str(answer.status))
+        elif answer.status >= 400:
             self.tally.outcomes[f"{step}: {answer.status}"] += 1
 
     async def _send(self, host: Host, request: bytes) -> Answer:
