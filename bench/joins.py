@@ -7,8 +7,11 @@ from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
+
+from django_redis import get_redis_connection
 
 from bench import bare, load
 from bench.people import Person, make_people, make_waiting, sessions, tokens
@@ -23,6 +26,7 @@ WARM_UP = 400
 ROUNDS = 3  # of bare and joins in turn, so that a slow moment of the machine meets both
 RATES = (100, 200, 300, 500)  # a second
 PROFILED = 400
+TOO_EARLY = 409
 GOOD = {"api": 200, "page": 302}
 CSRF = "b" * 32  # the secret in the cookie, sent back by the form as it stands
 
@@ -33,10 +37,12 @@ def measure(site: BenchSite, options: Namespace) -> dict[str, Any]:
     make_waiting(tournament, FEW_WAITING)
     bench = JoinBench(site, tournament, options.via)
     with bench.running():
-        figures = bench.beside_bare(options.players)
+        kept = bench.kept(options.players)  # first, while no limit's window passes
+        figures = {**bench.beside_bare(options.players), "kept_kb": kept}
         figures["at_rate"] = {str(rate): bench.at_rate(rate, options.seconds) for rate in RATES}
         if options.burst:
             figures["burst"] = bench.burst(options.burst)
+        figures["too_early"] = bench.too_early(options.players)
         figures |= bench.parts()
         if options.waiting:
             say(f"{options.waiting} more wait")
@@ -104,6 +110,25 @@ class JoinBench:
         done = self._counted(load.run(load.at_rate(client, wave, good=self.good, rate=players)))
         return {"burst_s": round(done.seconds, 2), "fired_s": round(done.sent_seconds, 2), **done.figures()}
 
+    def too_early(self, players: int) -> dict[str, Any]:
+        """As fast as they are refused by a tournament that opens in an hour."""
+        say(f"{players} who come too early")
+        wave = join_requests(make_tournament(seats=700, opens_in=timedelta(hours=1)), make_people(players), self.via)
+        cpu = dict[str, float]()
+        with self.site.cpu_counted(cpu):
+            done = load.run(load.as_fast_as_it_goes(load.Client(self.site.port), wave, good=TOO_EARLY))
+        return {**done.figures(), "cpu_ms": load.milliseconds_each(cpu, done.sent)}
+
+    def kept(self, players: int) -> dict[str, float]:
+        """What Valkey keeps of a player, in kB: the session if there is one, and the limits' windows until they have passed."""
+        say(f"What {players} joins leave in Valkey")
+        before = _memory()
+        wave = self.requests(players)
+        signed_in = _memory()
+        self.fast(self.site.port, wave, self.good)
+        kept = {"session": signed_in - before, "limits": _memory() - signed_in}
+        return {name: round(used / players / 1000, 2) for name, used in kept.items()}
+
     def parts(self) -> dict[str, Any]:
         """Where the time of one join goes, by part, of one request after the other in one process; and its statements."""
         say("Where the time of a join goes")
@@ -138,6 +163,12 @@ class JoinBench:
     def _counted(self, done: load.Load) -> load.Load:
         self.accepted += done.good
         return done
+
+
+def _memory() -> int:
+    """Bytes that Valkey uses for what it keeps."""
+    used: int = get_redis_connection("default").info("memory")["used_memory"]
+    return used
 
 
 def join_requests(tournament: Tournament, people: Sequence[Person], via: str) -> list[bytes]:

@@ -13,6 +13,7 @@ from bench.report import say
 from bench.site import BenchSite
 from registrations.publisher import LinePublisher
 from registrations.services import leave_queue
+from registrations.standing import standings
 from tests.builders import make_tournament
 from vgchub.live import tournament_channel
 from vgchub.live_worker import encoded
@@ -22,7 +23,10 @@ MORE_TOURNAMENTS = 50
 
 
 def measure(site: BenchSite, options: Namespace) -> dict[str, Any]:
-    """Milliseconds, with what the database and Redis take; bytes of the text that every socket gets."""
+    """Milliseconds, with what the database and Redis take; bytes of the text that every socket gets.
+
+    `newcomer_ms` is what the first page of somebody spends on the position who joined after the last move was published.
+    """
     waiting: int = options.waiting
     say(f"{waiting} players wait")
     tournament = make_tournament(seats=700)
@@ -48,6 +52,9 @@ def measure(site: BenchSite, options: Namespace) -> dict[str, Any]:
     figures["idle_ms"] = _median(_milliseconds(publisher.publish_moves) for _ in range(TRIES))
     taken_over = LinePublisher(pause=0)
     figures["taken_over_ms"] = _milliseconds(taken_over.publish_moves)
+    make_waiting(tournament, 1)
+    newest = tournament.entries.select_related("tournament", "division").order_by("-place")[0]
+    figures["newcomer_ms"] = _median(_milliseconds(lambda: standings(tournament, [newest])) for _ in range(TRIES))
     for _ in range(MORE_TOURNAMENTS):
         make_tournament(seats=10)
     publisher.publish_moves()

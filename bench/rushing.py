@@ -187,7 +187,7 @@ class Rush:
             "line_lag_s": end["line_lag_s"],
             "line_spread_s": end["spread_s"],
             "sockets_behind": end["sockets_behind"],
-            "generator_cpu_share": end["generator_cpu_share"],
+            "generator_share": end["generator_share"],
             "cpu_s_joining": self._cpu_between("joining", "joined"),
             "cpu_s_afterwards": self._cpu_between("joined", "sold out"),
             "steps": end["steps"],

@@ -18,14 +18,24 @@ CSRF = "b" * 32
 
 
 def measure(site: BenchSite, options: Namespace) -> dict[str, Any]:
-    """Seats a second: `by_services` batch after batch, or click after click, in each process; `by_clock`, `by_web` on the site."""
+    """Seats a second: `by_services` batch after batch, or click after click, in each process; `by_clock`, `by_web` on the site.
+
+    `postgres_ms` is the database's CPU for one seat, offered by one process, and confirmed by the services.
+    """
     seats: int = options.seats
     figures: dict[str, Any] = {"seats": seats, "processes": options.processes}
-    figures["offers_by_services"] = {
-        "of_1": _offered(_line(site, seats), 1),
-        f"of_{options.processes}": _offered(tournament := _line(site, seats), options.processes),
+    offering, confirming = dict[str, float](), dict[str, float]()
+    tournament = _line(site, seats)
+    with site.cpu_counted(offering):
+        of_1 = _offered(tournament, 1)
+    of_more = _offered(tournament := _line(site, seats), options.processes)
+    figures["offers_by_services"] = {"of_1": of_1, f"of_{options.processes}": of_more}
+    with site.cpu_counted(confirming):
+        figures["confirmations_by_services"] = _confirmed(tournament, options.processes)
+    figures["postgres_ms"] = {
+        name: load.milliseconds_each(cpu, seats).get("postgres", 0.0)
+        for name, cpu in (("offered", offering), ("confirmed", confirming))
     }
-    figures["confirmations_by_services"] = _confirmed(tournament, options.processes)
     tournament = _line(site, seats)
     site.start("web", "clock")
     figures["offers_by_clock"] = _offered_by_clock(tournament, seats)

@@ -162,7 +162,7 @@ def entries_of_account(account_id: int, slug: str) -> list[QueueEntry]:
         entry = ENTRY.row(own)
         entry.player = PLAYER.row(player)
         entry.seat = SEAT.row(seat) if entry.seat_id else None
-        complete(entry, known_entry_rules(slug, version))
+        complete(entry, known_entry_rules(slug, version, pk=entry.tournament_id))
         entries[entry.player_id] = entry
     return list(entries.values())
 

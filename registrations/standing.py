@@ -75,19 +75,25 @@ class Standing:
 def standings(
     tournament: Tournament, entries: list[QueueEntry], drawing: Mapping[int, InDraw] | None = None
 ) -> tuple[list[Standing], dict[str, Any]]:
-    """The standing of each entry, and the head of the line that they were read from (one round trip to Redis).
+    """The standing of each entry, and the head of the line that they were read from.
 
-    `drawing` has what the draw says, by entry id.
+    One round trip to Redis, and a statement for each entry that joined after the line was published. `drawing` has what the draw
+    says, by entry id.
     """
     head, blocks = LineStore(tournament.pk).read([field for entry in entries if (field := field_of(entry))])
-    if head is None:
-        head = json.loads(shelf.take(f"head:{tournament.pk}", lambda: live.compact(head_of(tournament)).encode()))
-    if any(
-        str(entry.division_id) not in head["divisions"] for entry in entries
-    ):  # a division that is newer than the line
-        head = head_of(tournament)
+    if head is None or any(str(entry.division_id) not in head["divisions"] for entry in entries):
+        head, blocks = _counted(tournament), {}  # nothing is published, or one of the divisions is newer
     nothing = InDraw()
     return [_standing(entry, head, blocks, (drawing or {}).get(entry.pk, nothing)) for entry in entries], head
+
+
+def _counted(tournament: Tournament) -> dict[str, Any]:
+    """The head from the database, made once a second; of rules as new as the entries', so that it has their divisions."""
+    made = shelf.take(
+        f"head:{tournament.pk}:{tournament.rules_version}", lambda: live.compact(head_of(tournament)).encode()
+    )
+    head: dict[str, Any] = json.loads(made)
+    return head
 
 
 def _standing(entry: QueueEntry, head: dict[str, Any], blocks: dict[str, str], drawn: InDraw) -> Standing:
@@ -124,7 +130,7 @@ def _standing(entry: QueueEntry, head: dict[str, Any], blocks: dict[str, str], d
 
 
 def _position(entry: QueueEntry, place: int, lanes: list[dict[str, Any]], block: str) -> int:
-    """As published. Who joined this very second is not in that yet, and counted from the last block that is in it."""
+    """As published. Who joined since is not in that yet, and counted from the last block that is in it."""
     bits = unpack(block)
     if bits >> (place % BLOCK) & 1 and (own := position(lanes, bits, entry.priority, place)):
         return own

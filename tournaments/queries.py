@@ -47,32 +47,34 @@ def entry_rules(tournament: Tournament) -> EntryRules:
 _known: dict[str, EntryRules] = {}
 
 
-def known_entry_rules(slug: str, version: int = 0) -> EntryRules:
+def known_entry_rules(slug: str, version: int = 0, *, pk: int | None = None) -> EntryRules:
     """The rules as this process remembers them, without a query; read anew where they are older than `version`.
 
     They may have changed since: whoever acts on them tests `rules_version` in the statement that acts, and if it has moved on
-    asks for `entry_rules_now`. Whoever shows them reads the version with what is shown. No message has to arrive for that, and
-    none can be lost.
+    asks for `entry_rules_now`. Whoever shows them reads the version with what is shown, and the `pk`: another tournament may
+    have got the address. No message has to arrive for that, and none can be lost.
 
     Raises:
         Tournament.DoesNotExist
     """
     known = _known.get(slug)
-    return known if known and known.tournament.rules_version >= version else _entry_rules_anew(slug)
+    if known and known.tournament.rules_version >= version and pk in (None, known.tournament.pk):
+        return known
+    return _entry_rules_anew(slug)
 
 
-def entry_rules_now(tournament: Tournament) -> tuple[EntryRules, datetime]:
-    """The rules as they are now, and the database's clock: one statement, unless another version is remembered.
+def entry_rules_now(slug: str) -> tuple[EntryRules, datetime]:
+    """The rules as they are now, and the database's clock: one statement where this version is remembered.
 
-    That may be a newer one: the database may have been restored as it was before.
+    A newer one may be: the database may have been restored as it was before.
 
     Raises:
         Tournament.DoesNotExist
     """
-    version, now = Tournament.objects.values_list("rules_version", Now()).get(pk=tournament.pk)
-    known = _known.get(tournament.slug)
-    if known is None or known.tournament.rules_version != version:
-        known = _entry_rules_anew(tournament.slug)
+    *which, now = Tournament.objects.values_list("pk", "rules_version", Now()).get(slug=slug)
+    known = _known.get(slug)
+    if known is None or [known.tournament.pk, known.tournament.rules_version] != which:
+        known = _entry_rules_anew(slug)
     return known, now
 
 

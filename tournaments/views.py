@@ -184,7 +184,7 @@ def _mine(user: User | AnonymousUser, shown: Tournament, now: datetime) -> dict[
 
 def _opens_early(shown: Tournament, players: Sequence[Player]) -> int:
     """Minutes by which the first of these players may join before the others."""
-    entry = queries.known_entry_rules(shown.slug, shown.rules_version)
+    entry = queries.known_entry_rules(shown.slug, shown.rules_version, pk=shown.pk)
     if not any(group.opens_early_minutes for group in entry.groups):
         return 0
     listed = queries.memberships(players, shown)

@@ -50,7 +50,7 @@ async def main(path: Path) -> None:
                 "line_lag_s": round(published.lag(tally.joined, tally.confirmed, ends=ends), 2),
                 "spread_s": round(published.spread(), 2),
                 "sockets_behind": behind,
-                "generator_cpu_share": round(share, 2),
+                "generator_share": round(share, 2),
                 "wrong": [repr(error) for error in wrong],
             }
         }

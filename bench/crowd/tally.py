@@ -26,7 +26,7 @@ class Tally:
         self._took[step].append((time.monotonic() - began) * 1000)
 
     def failure(self, step: str, what: str, *, sent: float | None = None) -> None:
-        """A request that came to nothing, sent now unless `sent` says when; its player sends it again."""
+        """A request that came to nothing, sent now unless `sent` says when."""
         now = time.monotonic()
         self.failed.append((now if sent is None else sent, now, f"{step}: {what}"))
 

@@ -54,9 +54,9 @@ class FullError(RefusedError):
     remedy = gettext_lazy("Try again later: places come free when players leave.")
 
 
-class RulesChangingError(RefusedError):
-    code = "rules_changing"
-    message = gettext_lazy("The tournament was being changed while you joined.")
+class OvertakenError(RefusedError):
+    code = "overtaken"
+    message = gettext_lazy("What decides about joining changed while you joined.")
     remedy = gettext_lazy("Nothing is lost: join again.")
     repeats = True
 

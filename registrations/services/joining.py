@@ -14,13 +14,14 @@ from accounts.models import Player, User
 from registrations.limits import take_join
 from registrations.models import QueueEntry, new_public_id
 from registrations.queries import complete
+from registrations.rules import LIVE, State
 from registrations.services.errors import (
     ClosedError,
     FullError,
     NotEligibleError,
     NotOpenYetError,
+    OvertakenError,
     PlayerNotFoundError,
-    RulesChangingError,
     TournamentNotFoundError,
 )
 from tournaments import rules
@@ -49,6 +50,7 @@ Found = TypeVar("Found")
 
 ATTEMPTS = 3
 PLAYER, ENTRY = Columns(Player, "p"), Columns(QueueEntry, "e")
+STATES = ", ".join(f"'{state}'" for state in LIVE)
 
 # In one order in every tab: the INSERT takes them as they come, and waits at each for a tab that has just put it in.
 # With them comes the version that the tournament's rules have at this moment: nobody is limited or refused by older ones.
@@ -76,8 +78,8 @@ WITH tournament AS MATERIALIZED (
       AND cancelled_at IS NULL AND closed_at IS NULL
       AND (mode <> 'LOTTERY' OR entries_sealed_at IS NULL)
       AND (max_waiting IS NULL OR max_waiting >= cardinality(%(players)s::bigint[]) + (
-          SELECT count(*) FROM registrations_queueentry w
-          WHERE w.tournament_id = t.id AND w.state = 'WAITING' AND w.player_id <> ALL(%(players)s::bigint[])))
+          SELECT count(*) FILTER (WHERE w.state = 'WAITING') - count(*) FILTER (WHERE w.player_id = ANY(%(players)s::bigint[]))
+          FROM registrations_queueentry w WHERE w.tournament_id = t.id AND w.state IN ({STATES})))
     FOR KEY SHARE
 ), numbered AS MATERIALIZED (
     SELECT a.*, t.id AS tournament_id, nextval('registrations_arrival_number') AS number,
@@ -112,10 +114,10 @@ def join_queue(
 
     Raises:
         PlayerNotFoundError, NotEligibleError, NotOpenYetError, ClosedError, TournamentCancelledError, FullError,
-        RulesChangingError, TooManyRequestsError, NotYourTurnError, TournamentNotFoundError
+        OvertakenError, TooManyRequestsError, NotYourTurnError, TournamentNotFoundError
     """
     players, version = _players(account, tournament, player_ids)
-    entry_rules = _found(lambda: known_entry_rules(tournament.slug, version))
+    entry_rules = _found(lambda: known_entry_rules(tournament.slug, version, pk=tournament.pk))
     if source:
         take_join(entry_rules, players, source.prefix)
     for _attempt in range(ATTEMPTS):
@@ -126,10 +128,10 @@ def join_queue(
                 entries = _live_entries(entry_rules.tournament, players)
             if len(entries) == len(players):
                 return [entries[pk] for pk in player_ids]
-        entry_rules, now = _found(lambda: entry_rules_now(tournament))
+        entry_rules, now = _found(lambda: entry_rules_now(tournament.slug))
         if refusal := _refusal(entry_rules, players, now):
             raise refusal
-    raise RulesChangingError
+    raise OvertakenError
 
 
 def _players(account: User, tournament: Tournament, player_ids: Sequence[int]) -> tuple[list[Player], int]:
@@ -230,5 +232,6 @@ def _full(tournament: Tournament, players: Sequence[Player]) -> RefusedError | N
     """Whether so many wait already that not all of the players may come to them."""
     if tournament.max_waiting is None:
         return None
-    others = QueueEntry.objects.waiting().filter(tournament=tournament).exclude(player__in=players).count()
-    return FullError() if others + len(players) > tournament.max_waiting else None
+    live = QueueEntry.objects.live().filter(tournament=tournament)
+    waiting, there_already = live.filter(state=State.WAITING).count(), live.filter(player__in=players).count()
+    return FullError() if waiting + len(players) - there_already > tournament.max_waiting else None

@@ -289,7 +289,7 @@ class Happenings(Money):
     @precondition(lambda self: self.site.fee)
     def stripe_fails(self, path: str, when: str, times: int) -> None:
         """The next calls are answered by an error, some after having been carried out."""
-        self.site.happened.add("Stripe failed")
+        self.site.happened.add("Stripe was told to fail")
         self.site.till.fail(path, when=when, times=times)
 
     # --- Time ------------------------------------------------------------------------------------------------------

@@ -229,9 +229,9 @@ def test_join_queue_a_millisecond_early_is_not_told_that_registration_has_closed
     """Registration opens after the INSERT found it closed, and before the reason is read."""
     tournament, read_now = make_tournament(opens_in=HOUR), queries.entry_rules_now
 
-    def open_then_read(tournament: Tournament) -> tuple[EntryRules, datetime]:
+    def open_then_read(slug: str) -> tuple[EntryRules, datetime]:
         Tournament.objects.filter(pk=tournament.pk).update(opens_at=F("opens_at") - 2 * HOUR)
-        return read_now(tournament)
+        return read_now(slug)
 
     monkeypatch.setattr(joining, "entry_rules_now", open_then_read)
     [entry] = join(tournament, make_player())
@@ -248,7 +248,7 @@ def test_join_queue_that_is_overtaken_again_and_again_is_asked_to_come_back(monk
 
     monkeypatch.setattr(joining, "_insert", change_then_insert)
     refusal = refusal_of(tournament, make_player())
-    assert (refusal.code, refusal.repeats, refusal.headers) == ("rules_changing", True, {"Retry-After": "1"})
+    assert (refusal.code, refusal.repeats, refusal.headers) == ("overtaken", True, {"Retry-After": "1"})
 
 
 def test_join_queue_of_a_database_that_was_restored_as_it_was_before() -> None:
@@ -271,13 +271,15 @@ def test_join_queue_too_early_asks_for_little(
 
 
 def test_join_queue_lets_all_players_of_an_account_in_or_none_where_few_may_wait() -> None:
-    """Whoever of them waits already is counted once."""
+    """Whoever of them takes part already does not wait once more."""
     account = make_user()
     players = [make_player(account) for _ in range(3)]
     assert refusal_of(make_tournament(max_waiting=2), *players).code == "waiting_room_full"
-    tournament = make_tournament(max_waiting=3)
-    join(tournament, players[0])
+    tournament = make_tournament(max_waiting=2)
+    make_entry(tournament, player=players[0], state=State.CONFIRMED)
+    join(tournament, players[1])
     assert len(join(tournament, *players)) == 3
+    assert refusal_of(tournament, make_player()).code == "waiting_room_full"
 
 
 # --- Places, lanes and groups --------------------------------------------------------------------------------

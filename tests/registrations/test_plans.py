@@ -190,7 +190,7 @@ def test_a_position_near_the_head_is_counted_along_the_line(tournament: Tourname
 def test_a_position_that_is_newer_than_the_line_is_counted_from_a_place_on(tournament: Tournament) -> None:
     entry = QueueEntry.objects.in_line().filter(tournament=tournament).reverse()[0]
     plan = plans_of(lambda: queries.waiting_between(entry, (entry.place or 0) - 100))
-    assert re.search(r"queueentry_\w+ on .*\n *Index Cond: .*place >= .*place < ", plan), plan
+    assert re.search(r"queueentry_\w+.*\n *Index Cond: .*place >= .*place < ", plan), plan
     assert not reads_a_whole_table(plan)
 
 
