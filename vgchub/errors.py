@@ -15,7 +15,8 @@ class RefusedError(Exception):
     """A request that can't be granted, in words for the person who asked.
 
     `code` is stable and for programs; `message` says what it is and why; `remedy` what to do; `data` holds JSON-ready details.
-    A page of one that `repeats` sends the form again by itself after `retry_after` seconds, which are among them.
+    A page of one that `repeats` sends the form again by itself after `retry_after` seconds, which are among them: the class', or
+    those of this one refusal.
     """
 
     code = "refused"
@@ -23,11 +24,12 @@ class RefusedError(Exception):
     message: Sentence = ""
     remedy: Sentence = ""
     repeats = False
+    retry_after: int | None = None
 
     def __init__(self, message: Sentence = "", *, remedy: Sentence = "", **data: Any) -> None:
         self.message = message or self.message
         self.remedy = remedy or self.remedy
-        self.data = data
+        self.data = data if self.retry_after is None else {"retry_after": self.retry_after, **data}
         super().__init__(str(self.message))
 
     @property

@@ -448,5 +448,8 @@ LOGGING = {
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
-    "loggers": {"gunicorn.error": {"handlers": ["console"], "propagate": False}},  # else it has handlers of its own
+    "loggers": {
+        "django.request": {"level": "ERROR"},  # a refusal is an answer, and thousands come too early
+        "gunicorn.error": {"handlers": ["console"], "propagate": False},  # else it has handlers of its own
+    },
 }

@@ -16,7 +16,7 @@ from django.db import connection
 
 from vgchub.postgresql.base import DatabaseWrapper
 
-ASIDE = 128  # threads that may wait for somebody outside, beside those at work
+ASIDE = 256  # threads that may wait for somebody outside, beside those at work
 
 _here = local()
 

@@ -21,8 +21,9 @@ from vgchub.threads import ASIDE, aside
 
 BUDGET = "budget"  # the code of the error when no turn came
 BACKGROUND_SHARE = 0.75
-# Seconds to wait for a turn: urgent calls, and all others. The first is more than all places of two processes take, 20 a second.
-PATIENCE = {True: 15.0, False: 5.0}
+# Seconds to wait for a turn: urgent calls, and all others. In the first 400 calls are let through, 20 a second, for which two
+# processes have places; and with the wait for an answer it is less than a process that ends gives them (--graceful-timeout).
+PATIENCE = {True: 20.0, False: 5.0}
 SHORTEST_WAIT, LONGEST_WAIT = 0.01, 0.25
 
 IS_ID = re.compile(r"[A-Z]|\d")  # names of collections have neither

@@ -48,7 +48,9 @@ class CardNotWantedError(RefusedError):
 
 class CardAwayError(PaymentAwayError):
     code = "card_away"
-    remedy = gettext_lazy("Your entry stands without a card, too. Go back and press the button again in a few seconds.")
+    remedy = gettext_lazy(
+        "Your entry stands without a card, too. Try again in a few seconds: this page does so by itself."
+    )
 
 
 class CardImpossibleError(RefusedError):

@@ -26,13 +26,15 @@ class PaymentAwayError(RefusedError):
     code = "payment_away"
     status = 503
     message = gettext_lazy("The payment service does not answer at the moment.")
-    remedy = gettext_lazy("Your seat is held. Go back and press the button again in a few seconds.")
+    remedy = gettext_lazy("Your seat is held. Try again in a few seconds: this page does so by itself.")
+    repeats, retry_after = True, 5
 
 
 class PaymentClosingError(RefusedError):
     code = "payment_closing"
     message = gettext_lazy("An earlier payment for this entry is just being closed.")
-    remedy = gettext_lazy("Your seat is held. Go back and press the button again in a few seconds.")
+    remedy = gettext_lazy("Your seat is held. Try again in a few seconds: this page does so by itself.")
+    repeats, retry_after = True, 5
 
 
 class CardChargingError(RefusedError):

@@ -57,11 +57,8 @@ class FullError(RefusedError):
 class OvertakenError(RefusedError):
     code = "overtaken"
     message = gettext_lazy("What decides about joining changed while you joined.")
-    remedy = gettext_lazy("Nothing is lost: join again.")
-    repeats = True
-
-    def __init__(self) -> None:
-        super().__init__(retry_after=1)
+    remedy = gettext_lazy("Nothing is lost. Try again: this page does so by itself.")
+    repeats, retry_after = True, 1
 
 
 class NotEligibleError(RefusedError):

@@ -25,7 +25,7 @@ from registrations.services.errors import (
     TournamentNotFoundError,
 )
 from tournaments import rules
-from tournaments.models import Tournament
+from tournaments.models import Seat, Tournament
 from tournaments.queries import EntryRules, entry_rules_now, known_entry_rules, memberships
 from tournaments.services import TournamentCancelledError
 from vgchub.errors import RefusedError
@@ -49,7 +49,7 @@ class Arrival:
 Found = TypeVar("Found")
 
 ATTEMPTS = 3
-PLAYER, ENTRY = Columns(Player, "p"), Columns(QueueEntry, "e")
+PLAYER, ENTRY, SEAT = Columns(Player, "p"), Columns(QueueEntry, "e"), Columns(Seat, "s")
 STATES = ", ".join(f"'{state}'" for state in LIVE)
 
 # In one order in every tab: the INSERT takes them as they come, and waits at each for a tab that has just put it in.
@@ -102,6 +102,12 @@ ON CONFLICT DO NOTHING
 RETURNING {ENTRY}
 """  # noqa: S608  names of our own columns
 
+LIVE_ENTRIES = f"""
+SELECT {ENTRY}, {SEAT}
+FROM registrations_queueentry e LEFT JOIN tournaments_seat s ON s.id = e.seat_id
+WHERE e.tournament_id = %(tournament)s::bigint AND e.player_id = ANY(%(players)s::bigint[]) AND e.state IN ({STATES})
+"""  # noqa: S608  names of our own columns
+
 
 def join_queue(
     *, account: User, tournament: Tournament, player_ids: Sequence[int], source: Source | None = None
@@ -122,13 +128,12 @@ def join_queue(
         take_join(entry_rules, players, source.prefix)
     for _attempt in range(ATTEMPTS):
         arrivals = _arrivals(players, entry_rules)
-        if len(arrivals) == len(players):
-            entries = _insert(entry_rules, arrivals, source)
-            if len(entries) < len(players):  # some had joined before
-                entries = _live_entries(entry_rules.tournament, players)
-            if len(entries) == len(players):
-                return [entries[pk] for pk in player_ids]
-        entry_rules, now = _found(lambda: entry_rules_now(tournament.slug))
+        entries = _insert(entry_rules, arrivals, source) if len(arrivals) == len(players) else {}
+        if len(entries) < len(players):  # some had joined before, or nobody may: by what is true a moment later
+            entry_rules, now = _found(lambda: entry_rules_now(tournament.slug))
+            entries = _live_entries(entry_rules, players)
+        if len(entries) == len(players):
+            return [entries[pk] for pk in player_ids]
         if refusal := _refusal(entry_rules, players, now):
             raise refusal
     raise OvertakenError
@@ -187,16 +192,29 @@ def _insert(entry_rules: EntryRules, arrivals: Sequence[Arrival], source: Source
             **history(context),
         }
         entries = [ENTRY.row(row) for row in fetch(JOIN, values)]
-    players = {arrival.player.pk: arrival.player for arrival in arrivals}
+    return _whole(entries, entry_rules, [arrival.player for arrival in arrivals])
+
+
+def _live_entries(entry_rules: EntryRules, players: Sequence[Player]) -> dict[int, QueueEntry]:
+    """The entries with which players take part already, by the pk of their player."""
+    entries = []
+    for row in fetch(
+        LIVE_ENTRIES, {"tournament": entry_rules.tournament.pk, "players": [player.pk for player in players]}
+    ):
+        own, seat, _rest = split(row, ENTRY, SEAT)
+        entry = ENTRY.row(own)
+        entry.seat = SEAT.row(seat) if entry.seat_id else None
+        entries.append(entry)
+    return _whole(entries, entry_rules, players)
+
+
+def _whole(entries: list[QueueEntry], entry_rules: EntryRules, players: Sequence[Player]) -> dict[int, QueueEntry]:
+    """By the pk of their player, and with all that belongs to them."""
+    by_pk = {player.pk: player for player in players}
     for entry in entries:
         complete(entry, entry_rules)
-        entry.player = players[entry.player_id]
+        entry.player = by_pk[entry.player_id]
     return {entry.player_id: entry for entry in entries}
-
-
-def _live_entries(tournament: Tournament, players: Sequence[Player]) -> dict[int, QueueEntry]:
-    live = QueueEntry.objects.live().filter(tournament=tournament, player__in=players)
-    return {entry.player_id: entry for entry in live.select_related("tournament", "player", "division", "seat")}
 
 
 def _refusal(entry_rules: EntryRules, players: Sequence[Player], now: datetime) -> RefusedError | None:

@@ -108,6 +108,22 @@ def test_a_refused_card_then_one_that_the_bank_asks_about(
     assert live_site.call(violations_once_sealed) == []
 
 
+def test_a_page_that_got_no_answer_from_stripe_asks_again_by_itself(
+    live_site: LiveSite, new_page: Callable[..., Page], console: Console, stripe: Stripe
+) -> None:
+    console.allow("503")
+    page = new_page("phone")
+    alice, _tournament = offered(live_site, page)
+    stripe.control("faults", path="/v1/checkout/sessions", status=503)
+    page.get_by_role("button", name="Take the seat and pay").click()
+    expect(page.get_by_role("heading", name="The payment service does not answer at the moment.")).to_be_visible()
+    look(page, "away")
+    expect(page.get_by_role("heading", name="Pay with card")).to_be_visible(timeout=30_000)
+    alice.pay(GOOD_CARD)
+    alice.sees("You're in. Masters, seat 1.")
+    assert live_site.call(violations_once_sealed) == []
+
+
 def test_an_offer_that_ends_in_the_middle_of_checkout(
     live_site: LiveSite, new_page: Callable[..., Page], console: Console, stripe: Stripe
 ) -> None:

@@ -43,8 +43,10 @@ def test_take_up_while_stripe_is_away_says_so_and_can_be_repeated(till: Till) ->
     client = signed_in(entry)
     till.fail("/v1/checkout/sessions", times=2)
     response = client.post(at("take_up", entry))
-    assert response.status_code == 503
-    assert "Your seat is held" in response.content.decode()
+    assert (response.status_code, response["Retry-After"]) == (503, "5")
+    page = response.content.decode()
+    assert "Your seat is held. Try again in a few seconds: this page does so by itself." in page
+    assert f'action="{at("take_up", entry)}"' in page
     till.heal()
     assert client.post(at("take_up", entry)).status_code == 303
     assert entry.payments.count() == 1

@@ -103,7 +103,7 @@ def test_join_queue_finds_what_it_needs_by_index(tournament: Tournament) -> None
 
 def test_join_queue_again_finds_the_live_entry_by_index(tournament: Tournament) -> None:
     entry = make_entry(tournament)
-    plan = plans_of(lambda: joining._live_entries(tournament, [entry.player]))
+    plan = plans_of(lambda: joining._live_entries(known_entry_rules(tournament.slug), [entry.player]))
     assert SCAN.search(plan)
     assert not reads_a_whole_table(plan)
 
