@@ -32,10 +32,12 @@ LINE_BYTES = Cost(305, "docs/performance.md, Live: bytes of a text, compressed, 
 LINE_BYTES_A_BLOCK = Cost(5.9, "docs/performance.md, Live: bytes of a text, compressed, by 1,024 who wait")
 TEXT_BYTES = Cost(430, "docs/performance.md, Live: the same texts as Redis passes them on, not compressed")
 TEXT_BYTES_A_BLOCK = Cost(12.8, "docs/performance.md, Live: the same texts as Redis passes them on, not compressed")
-OFFER_DATABASE_MS = Cost(4.0, "an estimate: no benchmark tells the CPU of an offer and its confirmation")
-OFFER_WORKER_MS = Cost(30.0, "an estimate: no benchmark tells the CPU of a seat's mails and payment")
-SESSION_KB = Cost(0.6, "an estimate: a session in Valkey, with its key")
-LIMITS_KB = Cost(0.6, "an estimate: a player's and an address' windows in Valkey, until they have passed")
+OFFER_DATABASE_MS = Cost(1.3, "bin/bench seats: postgres_ms, offered and confirmed")
+OFFER_WORKER_MS = Cost(
+    45.0, "bin/bench rush: cpu_s_joining and cpu_s_afterwards, worker, for each seat with its mails and payment"
+)
+SESSION_KB = Cost(0.39, "bin/bench joins --via page: kept_kb, session")
+LIMITS_KB = Cost(0.38, "bin/bench joins: kept_kb, limits")
 
 # --- What is assumed ---------------------------------------------------------------------------------------------------
 

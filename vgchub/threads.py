@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from threading import Lock, local
+from threading import Event, Lock, local
 from typing import Any, cast
 
 from django.db import connection
@@ -99,3 +99,37 @@ def aside() -> Iterator[None]:
         yield
     finally:
         threads.step_back()
+
+
+class FairLock:
+    """Held by one thread at a time, in the order in which they came.
+
+    A `threading.Lock` is had by whoever asks in the moment in which it is let go, before those who wait for it: one of hundreds
+    may wait for as long as others come.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._line = deque[Event]()  # the first one holds it
+
+    def acquire(self, timeout: float) -> bool:
+        """False if its turn did not come within so many seconds."""
+        mine = Event()
+        with self._lock:
+            self._line.append(mine)
+            self._call_the_first()
+        if mine.wait(timeout):
+            return True
+        with self._lock:
+            if not mine.is_set():  # nor in this very moment
+                self._line.remove(mine)
+        return mine.is_set()
+
+    def release(self) -> None:
+        with self._lock:
+            self._line.popleft()
+            self._call_the_first()
+
+    def _call_the_first(self) -> None:
+        if self._line:
+            self._line[0].set()

@@ -10,14 +10,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from threading import BoundedSemaphore, Lock
+from threading import BoundedSemaphore
 from urllib.parse import urlsplit
 
 from django.conf import settings
 
 from payments.gateway.errors import GatewayAwayError
 from vgchub.limits import SECOND, Limit, TooManyRequestsError, take
-from vgchub.threads import ASIDE, aside
+from vgchub.threads import ASIDE, FairLock, aside
 
 BUDGET = "budget"  # the code of the error when no turn came
 BACKGROUND_SHARE = 0.75
@@ -30,7 +30,9 @@ IS_ID = re.compile(r"[A-Z]|\d")  # names of collections have neither
 
 _urgent: ContextVar[bool] = ContextVar("urgent", default=False)
 _places = BoundedSemaphore(ASIDE)
-_queues = defaultdict[tuple[str, str, bool], Lock](Lock)  # of this process' threads one at a time asks Redis for a turn
+_queues = defaultdict[tuple[str, str, bool], FairLock](
+    FairLock
+)  # of this process' threads one at a time asks Redis for a turn
 
 
 @contextmanager
@@ -74,7 +76,7 @@ def wait_for_turn(method: str, url: str, headers: Mapping[str, str] | None) -> N
     limits = _limits(endpoint)[:1] if urgent else _limits(endpoint)
     ends = time.monotonic() + PATIENCE[urgent]
     queue = _queues[scope, endpoint, urgent]
-    if not queue.acquire(timeout=max(0.0, PATIENCE[urgent])):
+    if not queue.acquire(timeout=PATIENCE[urgent]):
         raise _no_turn()
     try:
         while (wait := _wait_for(scope, limits)) is not None:

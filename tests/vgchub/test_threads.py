@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
-from threading import Event, Lock
+from threading import Event, Lock, Thread
 from time import sleep
 from typing import Any
 
 import pytest
 
-from vgchub.threads import ASIDE, Threads, aside
+from vgchub.threads import ASIDE, FairLock, Threads, aside
 
 SECONDS = 20
 Waiting = Callable[[], AbstractContextManager[None]]
@@ -97,3 +97,59 @@ def test_an_error_goes_to_whoever_waits_for_the_answer_and_the_thread_goes_on(th
     with pytest.raises(ValueError, match="no number"):
         failed.result(SECONDS)
     assert is_answered(threads)
+
+
+# --- Each in turn ----------------------------------------------------------------------------------------------------
+
+
+def comes_before_one_who_waits(lock: Any) -> bool:
+    """Whether a thread that lets the lock go, and asks for it at once again, has it before another that waited all the time."""
+    order: list[str] = []
+    assert lock.acquire(timeout=SECONDS)
+
+    def wait() -> None:
+        assert lock.acquire(timeout=SECONDS)
+        order.append("waited")
+        lock.release()
+
+    waiting = Thread(target=wait)
+    waiting.start()
+    sleep(0.02)  # it waits by now; if not, it comes second, and nothing is shown
+    lock.release()
+    assert lock.acquire(timeout=SECONDS)
+    order.append("asked again")
+    lock.release()
+    waiting.join()
+    return order[0] == "asked again"
+
+
+def test_a_fair_lock_is_had_in_the_order_in_which_threads_came() -> None:
+    lock, order, threads = FairLock(), list[int](), list[Thread]()
+    assert lock.acquire(timeout=SECONDS)
+
+    def take(number: int) -> None:
+        assert lock.acquire(timeout=SECONDS)
+        order.append(number)
+        lock.release()
+
+    for number in range(20):
+        threads.append(Thread(target=take, args=[number]))
+        threads[-1].start()
+        while len(lock._line) < number + 2:
+            sleep(0.001)
+    lock.release()
+    for thread in threads:
+        thread.join()
+    assert order == list(range(20))
+
+
+def test_control_a_lock_is_had_by_whoever_asks_as_it_is_let_go() -> None:
+    assert any(comes_before_one_who_waits(Lock()) for _ in range(50))
+
+
+def test_a_fair_lock_whose_turn_did_not_come_is_left_without_a_trace() -> None:
+    lock = FairLock()
+    assert lock.acquire(timeout=0)
+    assert not lock.acquire(timeout=0.01)
+    lock.release()
+    assert lock.acquire(timeout=0)
