@@ -32,7 +32,9 @@ LINE_BYTES = Cost(305, "docs/performance.md, Live: bytes of a text, compressed, 
 LINE_BYTES_A_BLOCK = Cost(5.9, "docs/performance.md, Live: bytes of a text, compressed, by 1,024 who wait")
 TEXT_BYTES = Cost(430, "docs/performance.md, Live: the same texts as Redis passes them on, not compressed")
 TEXT_BYTES_A_BLOCK = Cost(12.8, "docs/performance.md, Live: the same texts as Redis passes them on, not compressed")
-OFFER_DATABASE_MS = Cost(1.3, "bin/bench seats: postgres_ms, offered and confirmed")
+OFFER_DATABASE_MS = Cost(
+    4.9, "bin/bench seats: postgres_ms, 1.3; docs/performance.md, The rush: a look for signals of fraud, 3.6"
+)
 OFFER_WORKER_MS = Cost(
     45.0, "bin/bench rush: cpu_s_joining and cpu_s_afterwards, worker, for each seat with its mails and payment"
 )

@@ -6,7 +6,6 @@ turn there, stands aside (`vgchub/threads.py`), so that neither keeps threads or
 
 import re
 import time
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -21,18 +20,17 @@ from vgchub.threads import ASIDE, FairLock, aside
 
 BUDGET = "budget"  # the code of the error when no turn came
 BACKGROUND_SHARE = 0.75
-# Seconds to wait for a turn: urgent calls, and all others. In the first 400 calls are let through, 20 a second, for which two
-# processes have places; and with the wait for an answer it is less than a process that ends gives them (--graceful-timeout).
-PATIENCE = {True: 20.0, False: 5.0}
+# Seconds that a call waits for a turn: urgent ones, and all others. In the first 300 are let through, 20 a second, for which two
+# processes have places. No more than what is left of a page's planned end beyond Stripe's shortest (SESSION_STARTABLE).
+PATIENCE = {True: 15.0, False: 5.0}
 SHORTEST_WAIT, LONGEST_WAIT = 0.01, 0.25
 
 IS_ID = re.compile(r"[A-Z]|\d")  # names of collections have neither
 
 _urgent: ContextVar[bool] = ContextVar("urgent", default=False)
 _places = BoundedSemaphore(ASIDE)
-_queues = defaultdict[tuple[str, str, bool], FairLock](
-    FairLock
-)  # of this process' threads one at a time asks Redis for a turn
+# Of this process' threads one at a time asks Redis for a turn.
+_queues: dict[tuple[str, str, bool], FairLock] = {}
 
 
 @contextmanager
@@ -75,7 +73,7 @@ def wait_for_turn(method: str, url: str, headers: Mapping[str, str] | None) -> N
     urgent = is_urgent()
     limits = _limits(endpoint)[:1] if urgent else _limits(endpoint)
     ends = time.monotonic() + PATIENCE[urgent]
-    queue = _queues[scope, endpoint, urgent]
+    queue = _queues.setdefault((scope, endpoint, urgent), FairLock())
     if not queue.acquire(timeout=PATIENCE[urgent]):
         raise _no_turn()
     try:

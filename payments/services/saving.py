@@ -47,10 +47,11 @@ class CardNotWantedError(RefusedError):
 
 
 class CardAwayError(PaymentAwayError):
+    """Its page repeats nothing: a card may have been saved in another tab meanwhile, which the form would replace."""
+
     code = "card_away"
-    remedy = gettext_lazy(
-        "Your entry stands without a card, too. Try again in a few seconds: this page does so by itself."
-    )
+    remedy = gettext_lazy("Your entry stands without a card, too. Go back and press the button again in a few seconds.")
+    repeats = False
 
 
 class CardImpossibleError(RefusedError):

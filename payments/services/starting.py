@@ -26,14 +26,14 @@ class PaymentAwayError(RefusedError):
     code = "payment_away"
     status = 503
     message = gettext_lazy("The payment service does not answer at the moment.")
-    remedy = gettext_lazy("Your seat is held. Try again in a few seconds: this page does so by itself.")
+    remedy = gettext_lazy("Your seat is held. Try again in a few seconds.")
     repeats, retry_after = True, 5
 
 
 class PaymentClosingError(RefusedError):
     code = "payment_closing"
     message = gettext_lazy("An earlier payment for this entry is just being closed.")
-    remedy = gettext_lazy("Your seat is held. Try again in a few seconds: this page does so by itself.")
+    remedy = gettext_lazy("Your seat is held. Try again in a few seconds.")
     repeats, retry_after = True, 5
 
 

@@ -57,7 +57,7 @@ class FullError(RefusedError):
 class OvertakenError(RefusedError):
     code = "overtaken"
     message = gettext_lazy("What decides about joining changed while you joined.")
-    remedy = gettext_lazy("Nothing is lost. Try again: this page does so by itself.")
+    remedy = gettext_lazy("Nothing is lost. Try again.")
     repeats, retry_after = True, 1
 
 

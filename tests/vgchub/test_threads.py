@@ -107,14 +107,18 @@ def comes_before_one_who_waits(lock: Any) -> bool:
     order: list[str] = []
     assert lock.acquire(timeout=SECONDS)
 
+    is_there = Event()
+
     def wait() -> None:
+        is_there.set()
         assert lock.acquire(timeout=SECONDS)
         order.append("waited")
         lock.release()
 
     waiting = Thread(target=wait)
     waiting.start()
-    sleep(0.02)  # it waits by now; if not, it comes second, and nothing is shown
+    assert is_there.wait(SECONDS)
+    sleep(0.02)  # it waits by now
     lock.release()
     assert lock.acquire(timeout=SECONDS)
     order.append("asked again")
