@@ -168,9 +168,12 @@ def entries_of_account(account_id: int, slug: str) -> list[QueueEntry]:
 
 
 def complete(entry: QueueEntry, entry_rules: EntryRules) -> None:
-    """Give an entry its tournament, division and group, which its tournament's rules know."""
-    entry.tournament, entry.division = entry_rules.tournament, entry_rules.division(entry.division_id)
-    entry.group = entry_rules.group(entry.group_id)
+    """Give an entry its tournament, and the division and group that its rules know; a newer one is read once it is asked for."""
+    entry.tournament = entry_rules.tournament
+    if division := entry_rules.division(entry.division_id):
+        entry.division = division
+    if group := entry_rules.group(entry.group_id):
+        entry.group = group
 
 
 # One row for each block: a million places are a thousand rows. Negative places shift and mask by their two's complement, which

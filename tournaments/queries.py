@@ -24,12 +24,12 @@ class EntryRules:
     groups: tuple[rules.Group, ...]
     limits: rules.JoinLimits
 
-    def division(self, pk: int) -> Division:
-        """The division of this key, which is of this tournament."""
-        return next(one for one in self.tournament.divisions.all() if one.pk == pk)
+    def division(self, pk: int) -> Division | None:
+        """The tournament's division of this key; None where it is newer than these rules."""
+        return next((one for one in self.tournament.divisions.all() if one.pk == pk), None)
 
     def group(self, pk: int | None) -> PriorityGroup | None:
-        """The group of this key, which is of this tournament; None for nobody's."""
+        """The tournament's group of this key; None for nobody's, and where it is newer than these rules."""
         return next((one for one in self.tournament.groups.all() if one.pk == pk), None)
 
 

@@ -12,11 +12,13 @@ from pytest_django.fixtures import DjangoAssertNumQueries
 from accounts.models import Player, User
 from registrations import services
 from registrations.models import QueueEntry
+from registrations.queries import complete
 from registrations.rules import ENDED, LIVE, State
 from registrations.services import joining
 from tests.builders import (
     BIRTH_DATE,
     Mode,
+    make_division,
     make_entry,
     make_group,
     make_player,
@@ -257,6 +259,15 @@ def test_join_queue_of_a_database_that_was_restored_as_it_was_before() -> None:
     queries.known_entry_rules(tournament.slug).tournament.rules_version += 5
     assert join(tournament, make_player())
     assert queries.known_entry_rules(tournament.slug).tournament.rules_version == tournament.rules_version
+
+
+def test_what_is_newer_than_the_remembered_rules_is_read_once_it_is_asked_for() -> None:
+    tournament = make_tournament()
+    remembered = queries.known_entry_rules(tournament.slug)
+    senior, group = make_division(tournament, "senior"), make_group(tournament)
+    entry = QueueEntry.objects.get(pk=make_entry(tournament, division=senior, group=group).pk)
+    complete(entry, remembered)
+    assert (entry.tournament, entry.division, entry.group) == (tournament, senior, group)
 
 
 def test_join_queue_too_early_asks_for_little(
