@@ -103,8 +103,10 @@ def position(head: Iterable[Mapping[str, object]], bits: int, priority: int, pla
 
 
 def counted_up_to(head: Iterable[Mapping[str, object]], priority: int, place: int) -> tuple[int, int] | None:
-    """Where to count on from for a place that is not published yet: the first place of the last block that is, and how many of the
-    division stand before that; None if the lane has no block so far ahead."""
+    """Where to count on from for a place that is not published yet; None if the lane has no block so far ahead.
+
+    Returns the first place of the last block that is published, and how many of the division stand before that.
+    """
     blocks = _blocks_of(head, priority)
     return max(((number * BLOCK, before) for number, before in blocks if number <= block_of(place)), default=None)
 

@@ -62,6 +62,11 @@ class Standing:
     until: datetime | None = None
 
     @property
+    def waiting(self) -> int:
+        """How many wait in the division; the published line may not count this entry yet."""
+        return max(self.division.waiting, self.position or 0)
+
+    @property
     def likely(self) -> int:
         """How many of the line a seat will likely come down to."""
         return min(self.division.waiting, sentences.half_up(self.division.mean))

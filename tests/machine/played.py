@@ -31,12 +31,8 @@ ALWAYS = {
     "a review was decided": "SELECT FROM payments_review WHERE state <> 'OPEN'",
     "Stripe was compared": "SELECT FROM payments_reconciliation WHERE kind = 'RECENT' AND ended_at IS NOT NULL",
 }
-OUTSIDE = {
-    "a process died",
-    "Redis forgot everything",
-    "nothing ran for a while",
-    "Stripe was told to fail",
-}  # of the database
+# What the database can't tell of.
+OUTSIDE = {"a process died", "Redis forgot everything", "nothing ran for a while", "Stripe was told to fail"}
 DRAWN = {"a draw was voided": "SELECT FROM lottery_draw WHERE state = 'VOID'"}
 LOTTERY = {
     "a card on file was charged": "SELECT FROM payments_payment WHERE card_id IS NOT NULL AND state = 'CAPTURED'",

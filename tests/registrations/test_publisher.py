@@ -185,6 +185,16 @@ def test_somebody_who_joined_this_second_is_counted_in_the_database(
     assert published_positions(tournament)[late.public_id] == 2
 
 
+def test_whoever_is_newer_than_the_line_is_among_those_who_wait(
+    tournament: Tournament, publisher: LinePublisher
+) -> None:
+    make_entry(tournament)
+    publisher.publish_moves()
+    late = make_entry(tournament)
+    (standing,), _head = standings(tournament, [late])
+    assert (standing.position, standing.waiting, standing.division.waiting) == (2, 2, 1)
+
+
 def test_whoever_is_newer_than_the_line_stands_behind_all_before(
     tournament: Tournament, publisher: LinePublisher
 ) -> None:
